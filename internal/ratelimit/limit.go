@@ -1,0 +1,93 @@
+// Package ratelimit has the arithmetic of rate limits, which is pure, and
+// [Local], the limiter of one process. It does not know whose limits they are.
+package ratelimit
+
+import (
+	"errors"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"latchkey/internal/span"
+)
+
+// An Algorithm says how a limit counts.
+type Algorithm string
+
+const (
+	// Sliding weighs the window before the present one by how much of it a
+	// window that ends now would cover. It is the default.
+	Sliding Algorithm = "sliding"
+	// Fixed counts in windows aligned to the epoch; at their border up to twice
+	// the limit may pass at once.
+	Fixed Algorithm = "fixed"
+	// FixedFromFirst counts in windows that begin with the first call accepted
+	// after the last one ended.
+	FixedFromFirst Algorithm = "fixed_from_first"
+	// GCRA lets Max pass at once and frees them again at an even pace.
+	GCRA Algorithm = "gcra"
+)
+
+// Bounds of a limit.
+const (
+	MaxName   = 128
+	MaxMax    = 1_000_000_000_000
+	MinWindow = time.Millisecond
+	MaxWindow = 366 * 24 * time.Hour
+)
+
+// A Limit lets Max pass in each Window. Auto says that it holds without being
+// named in a request, Disabled that it does not hold at all; both are for those
+// who choose the limits of a call, [Take] heeds neither.
+type Limit struct {
+	ID, Name  string
+	Max       int64
+	Window    span.Span
+	Algorithm Algorithm // "" is Sliding
+	Auto      bool
+	Disabled  bool
+}
+
+// Validate reports the first thing that is wrong with l.
+func (l Limit) Validate() error {
+	if n := utf8.RuneCountInString(l.Name); n < 1 || n > MaxName {
+		return fmt.Errorf("the name of a limit has 1 to %d characters", MaxName)
+	}
+	if l.Max < 1 || l.Max > MaxMax {
+		return fmt.Errorf("the max of a limit is 1 to %d", int64(MaxMax))
+	}
+	if w := l.Window.Duration(); w < MinWindow || w > MaxWindow {
+		return errors.New("the window of a limit is 1ms to 366d")
+	}
+	switch l.Algorithm {
+	case "", Sliding, Fixed, FixedFromFirst, GCRA:
+		return nil
+	}
+	return fmt.Errorf("unknown algorithm %q: it is sliding, fixed, fixed_from_first or gcra", string(l.Algorithm))
+}
+
+// A Counter is what a limit counts in. A limit whose Max changes counts on in
+// the same counter; one whose window changes has another.
+type Counter struct {
+	Workspace, Name, Owner string
+	Window                 time.Duration
+}
+
+// A Decision is what a limit says about one call.
+type Decision struct {
+	Name    string
+	Allowed bool
+	Max     int64
+	// Remaining is what is left after this call.
+	Remaining int64
+	Window    span.Span
+	// WindowEnd is when the present window ends; for GCRA, which has none, it
+	// is FreeAt.
+	WindowEnd time.Time
+	// RetryAt is the earliest instant at which a call of the same cost would be
+	// allowed if nothing else happens: now if this one was. It is zero if there
+	// is none, since the cost is above Max.
+	RetryAt time.Time
+	// FreeAt is when all of Max is free if nothing else happens.
+	FreeAt time.Time
+}
