@@ -1,0 +1,151 @@
+package keys
+
+import (
+	"context"
+	"crypto/subtle"
+	"strings"
+	"time"
+
+	"latchkey/internal/ratelimit"
+	"latchkey/internal/token"
+)
+
+// Authenticate turns the secret of a live root key into the actor that calls
+// by it. workspace names one below its own to act in; "" is its own.
+func (vr *Verifier) Authenticate(ctx context.Context, secret token.Secret, workspace string, from Origin) (Actor, error) {
+	now := vr.Clock()
+	rec, err := vr.caller(ctx, secret, from, now)
+	if err != nil {
+		return Actor{}, err
+	}
+	if !rec.Key.Root {
+		return Actor{}, noCaller("this key is not a root key")
+	}
+	if len(rec.spends) > 0 {
+		if err := vr.throttle(ctx, rec, now); err != nil {
+			return Actor{}, err
+		}
+	}
+	vr.Recorder.Seen(rec, now)
+	by := Actor{
+		Kind: RootKey, ID: rec.Key.ID, Name: rec.Key.Name, Record: rec, Grants: rec.grants,
+		WorkspaceID: rec.Workspace.ID, Path: rec.Workspace.Path, Origin: from,
+	}
+	if workspace == "" || workspace == rec.Workspace.ID || workspace == rec.Workspace.Path {
+		return by, nil
+	}
+	return vr.actIn(ctx, by, workspace)
+}
+
+// Holder turns the secret of any live key, ordinary or root, into the actor
+// that holds it.
+func (vr *Verifier) Holder(ctx context.Context, secret token.Secret, from Origin) (Actor, error) {
+	now := vr.Clock()
+	rec, err := vr.caller(ctx, secret, from, now)
+	if err != nil {
+		return Actor{}, err
+	}
+	vr.Recorder.Seen(rec, now)
+	kind := Holder
+	if rec.Key.Root {
+		kind = RootKey
+	}
+	return Actor{
+		Kind: kind, ID: rec.Key.ID, Name: rec.Key.Name, Record: rec, Grants: rec.grants,
+		WorkspaceID: rec.Workspace.ID, Path: rec.Workspace.Path, Origin: from,
+	}, nil
+}
+
+// caller finds the live key behind a bearer secret.
+func (vr *Verifier) caller(ctx context.Context, secret token.Secret, from Origin, now time.Time) (*Record, error) {
+	if secret.IsZero() {
+		return nil, noCaller("no key was sent: Authorization: Bearer KEY")
+	}
+	rec, err := vr.findCaller(ctx, secret, now)
+	if Is(err, NotFound) {
+		return nil, noCaller("this key is not known")
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch vr.check(rec, &VerifyRequest{Addr: from.Addr}, now) {
+	case Valid:
+		return rec, nil
+	case WorkspaceDisabled:
+		return nil, noCaller("the workspace of this key is disabled")
+	case Expired:
+		return nil, noCaller("this key has expired")
+	case AddressRefused:
+		return nil, noCaller("this key may not be used from this address")
+	}
+	return nil, noCaller("this key is disabled")
+}
+
+func (vr *Verifier) findCaller(ctx context.Context, secret token.Secret, now time.Time) (*Record, error) {
+	if d := vr.Declared; d != nil {
+		sum, want := secret.Sum(), d.Key.Secrets[0].Hash
+		if subtle.ConstantTimeCompare(sum[:], want[:]) == 1 {
+			return d, nil
+		}
+	}
+	return vr.Records.Find(ctx, secret, now)
+}
+
+func noCaller(message string) error { return &Error{Code: Unauthenticated, Message: message} }
+
+// throttle takes one call from the root key's own limits.
+func (vr *Verifier) throttle(ctx context.Context, rec *Record, now time.Time) error {
+	var buf [8]ratelimit.Decision
+	decisions, ok, err := vr.Limiter.Take(ctx, rec.spends, buf[:0], now)
+	if err != nil || ok {
+		return err
+	}
+	e := Errorf(Throttled, "this key's own rate limit is used up")
+	for _, d := range decisions {
+		if !d.Allowed && d.RetryAt.After(now) {
+			e.RetryAfter = max(e.RetryAfter, d.RetryAt.Sub(now))
+		}
+	}
+	return e
+}
+
+// actIn moves an actor to a workspace below its own. One that is not there, or
+// not below, or where it may not act, is not found.
+func (vr *Verifier) actIn(ctx context.Context, by Actor, ref string) (Actor, error) {
+	unknown := Errorf(NotFound, "there is no such workspace")
+	ws, err := vr.Records.Workspace(ctx, ref)
+	if Is(err, NotFound) {
+		return Actor{}, unknown
+	}
+	if err != nil {
+		return Actor{}, err
+	}
+	if ws.ID == by.WorkspaceID {
+		return by, nil
+	}
+	if !strings.HasPrefix(ws.Path, by.Path+".") || !by.May(ResWorkspaces, "*", "act") {
+		return Actor{}, unknown
+	}
+	by.WorkspaceID, by.Path = ws.ID, ws.Path
+	return by, nil
+}
+
+// DeclaredID is the id by which the root key that the configuration gives is
+// known in the audit log.
+var DeclaredID = token.ZeroID("key")
+
+// Declare returns the record of a root key that the configuration gives. It is
+// stored nowhere.
+func Declare(secret token.Secret, root Workspace, now time.Time) *Record {
+	rec := &Record{
+		Key: Key{
+			ID: DeclaredID, WorkspaceID: root.ID, Root: true, Name: "LATCHKEY_ROOT_KEY", Enabled: true,
+			Permissions: []string{"*"}, AccountID: DeclaredID,
+			Secrets:   []Secret{{ID: token.ZeroID("sec"), Hash: secret.Sum(), CreatedAt: now}},
+			CreatedBy: Creator{Kind: Operator}, CreatedAt: now, UpdatedAt: now, Version: 1,
+		},
+		SecretID: token.ZeroID("sec"), Workspace: root, Live: true,
+	}
+	rec.Prepare()
+	return rec
+}

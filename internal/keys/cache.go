@@ -1,0 +1,237 @@
+package keys
+
+import (
+	"context"
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"latchkey/internal/token"
+)
+
+// A Cache stands between verification and the store. It is exact: a change is
+// in force for every look-up that begins after the method that made it has
+// returned.
+//
+// Each record remembers the number of the last change that was known before it
+// was read, and a table of fences remembers for each key and identity (many
+// share a fence, which costs a reading now and then and no more) the number of
+// the last change to it. A record is good while no fence that it stands behind
+// has moved past it. A record that was read while a change was being made is
+// past its fence at once.
+//
+// Only keys that exist are kept, so guesses cannot fill it; look-ups in the
+// store are bounded in number at once, so guesses cannot drown it.
+type Cache struct {
+	store  Store
+	shards [cacheShards]cacheShard
+	each   int // records in one generation of one shard
+
+	seq    atomic.Uint64 // changes so far
+	all    atomic.Uint64 // the last change that may concern any key
+	fences [fenceCount]atomic.Uint64
+
+	loads    chan struct{} // a slot for each look-up in the store
+	prefixes prefixTable
+
+	hits, misses atomic.Int64
+}
+
+const (
+	cacheShards = 64
+	fenceCount  = 1 << 14
+)
+
+// A cacheShard holds two generations. The young one is filled; when it is
+// full, the old one is dropped and the young one takes its place. A hit in the
+// old one moves the record to the young one.
+type cacheShard struct {
+	mu         sync.RWMutex
+	young, old map[token.Hash]*Record
+}
+
+// A fenceMark is what a record is checked by.
+type fenceMark struct {
+	readAt     uint64 // the number of changes before it was read
+	key, owner uint32 // its fences
+}
+
+var fenceSeed = maphash.MakeSeed()
+
+func fenceOf(id string) uint32 {
+	return uint32(maphash.String(fenceSeed, id) % fenceCount)
+}
+
+// NewCache returns a cache of at most size records, roughly, which reads from
+// store with at most loads look-ups at once.
+func NewCache(ctx context.Context, store Store, size, loads int) (*Cache, error) {
+	c := &Cache{store: store, each: max(1, size/cacheShards/2), loads: make(chan struct{}, loads)}
+	for i := range c.shards {
+		c.shards[i].young = make(map[token.Hash]*Record)
+	}
+	store.Observe(c.changed)
+	checked, unchecked, err := store.Prefixes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range checked {
+		c.prefixes.add(p, true)
+	}
+	for _, p := range unchecked {
+		c.prefixes.add(p, false)
+	}
+	return c, nil
+}
+
+// Find returns the record of the key with a live secret, or a NotFound error.
+func (c *Cache) Find(ctx context.Context, secret token.Secret, now time.Time) (*Record, error) {
+	hash := secret.Sum()
+	shard := &c.shards[hash[0]%cacheShards]
+	rec, old := shard.get(hash)
+	if rec != nil && c.fresh(rec) && rec.secretLive(now) {
+		if old {
+			shard.put(hash, rec, c.each)
+		}
+		c.hits.Add(1)
+		return rec, nil
+	}
+	c.misses.Add(1)
+	if c.prefixes.impossible(secret.Reveal()) {
+		return nil, errNoKey
+	}
+	rec, err := c.load(ctx, hash, now)
+	if err != nil {
+		return nil, err
+	}
+	shard.put(hash, rec, c.each)
+	return rec, nil
+}
+
+var errNoKey = Errorf(NotFound, "no such key")
+
+// secretLive reports whether the secret that the record was read by still
+// works.
+func (r *Record) secretLive(now time.Time) bool {
+	for i := range r.Key.Secrets {
+		if s := &r.Key.Secrets[i]; s.ID == r.SecretID {
+			return s.Live(now)
+		}
+	}
+	return false
+}
+
+func (c *Cache) load(ctx context.Context, hash token.Hash, now time.Time) (*Record, error) {
+	select {
+	case c.loads <- struct{}{}:
+		defer func() { <-c.loads }()
+	case <-ctx.Done():
+		return nil, &Error{Code: Unavailable, Message: "too many look-ups at once", Err: ctx.Err()}
+	}
+	seq := c.seq.Load() // before the reading, so that a change during it counts
+	rec, err := c.store.RecordByHash(ctx, hash, now)
+	if err != nil {
+		return nil, err
+	}
+	rec.fence = fenceMark{readAt: seq, key: fenceOf(rec.Key.ID)}
+	rec.fence.owner = rec.fence.key
+	if rec.Owner != nil {
+		rec.fence.owner = fenceOf(rec.Owner.ID)
+	}
+	return rec, nil
+}
+
+// fresh reports whether nothing that the record tells of has changed since.
+func (c *Cache) fresh(rec *Record) bool {
+	f := &rec.fence
+	return c.all.Load() <= f.readAt && c.fences[f.key].Load() <= f.readAt && c.fences[f.owner].Load() <= f.readAt
+}
+
+// changed moves the fences that a change concerns. The store calls it after
+// the commit and before the change is acknowledged.
+func (c *Cache) changed(ch Change) {
+	switch ch.Kind {
+	case SecretAdded:
+		c.prefixes.add(ch.Prefix, ch.Checked)
+	case AnyChanged:
+		raise(&c.all, c.seq.Add(1))
+	case KeyChanged, IdentityChanged:
+		raise(&c.fences[fenceOf(ch.ID)], c.seq.Add(1))
+	}
+}
+
+// raise sets v to n unless it is past it already.
+func raise(v *atomic.Uint64, n uint64) {
+	for old := v.Load(); old < n && !v.CompareAndSwap(old, n); old = v.Load() {
+	}
+}
+
+func (s *cacheShard) get(hash token.Hash) (rec *Record, old bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if rec = s.young[hash]; rec != nil {
+		return rec, false
+	}
+	rec = s.old[hash]
+	return rec, rec != nil
+}
+
+func (s *cacheShard) put(hash token.Hash, rec *Record, each int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, there := s.young[hash]; !there && len(s.young) >= each {
+		s.old, s.young = s.young, make(map[token.Hash]*Record, each/4)
+	}
+	s.young[hash] = rec
+}
+
+// Workspace finds a workspace by id, path or slug.
+func (c *Cache) Workspace(ctx context.Context, ref string) (Workspace, error) {
+	return c.store.Workspace(ctx, ref)
+}
+
+// CacheStats are figures for metrics.
+type CacheStats struct {
+	Hits, Misses int64
+	Records      int
+}
+
+// Stats returns the cache's figures.
+func (c *Cache) Stats() CacheStats {
+	n := 0
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.RLock()
+		n += len(s.young) + len(s.old)
+		s.mu.RUnlock()
+	}
+	return CacheStats{Hits: c.hits.Load(), Misses: c.misses.Load(), Records: n}
+}
+
+// A prefixTable tells which texts cannot be secrets of ours: those whose
+// prefix only ever stood before secrets with a checksum, and whose checksum is
+// wrong.
+type prefixTable struct {
+	mu      sync.RWMutex
+	checked map[string]bool // apparent prefix → all secrets under it carry a checksum
+}
+
+func (t *prefixTable) add(prefix string, checked bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.checked == nil {
+		t.checked = make(map[string]bool)
+	}
+	before, known := t.checked[prefix]
+	t.checked[prefix] = checked && (before || !known)
+}
+
+func (t *prefixTable) impossible(s string) bool {
+	prefix, ok := token.Checked(s)
+	if ok {
+		return false
+	}
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.checked[prefix]
+}

@@ -1,0 +1,128 @@
+package keys
+
+import (
+	"context"
+	"time"
+
+	"latchkey/internal/token"
+)
+
+// A NewKey says what key to make.
+type NewKey struct {
+	KeySettings
+	Keyspace string     // id or slug; "": the workspace's default one
+	Form     token.Form // zero: the keyspace's
+	Aliases  []Alias
+}
+
+// CreateKey makes an ordinary key, and returns it with its secret, which can
+// not be had again unless the keyspace says recoverable.
+func (m *Manager) CreateKey(ctx context.Context, by Actor, nk NewKey) (Key, token.Secret, error) {
+	now := m.Clock()
+
+	// 1. Where it goes, and whether the actor may put it there.
+	if err := by.Need(ResKeys, "", "create"); err != nil {
+		return Key{}, token.Secret{}, err
+	}
+	ks, err := m.keyspaceFor(ctx, by, nk.Keyspace)
+	if err != nil {
+		return Key{}, token.Secret{}, err
+	}
+
+	// 2. What it is.
+	k := Key{
+		ID: token.NewID("key"), WorkspaceID: by.WorkspaceID, KeyspaceID: ks.ID,
+		Form: nk.Form, Aliases: nk.Aliases,
+		CreatedBy: Creator{Kind: by.Kind, ID: by.ID, Name: by.Name}, CreatedAt: now, UpdatedAt: now,
+	}
+	k.AccountID = k.ID
+	if k.Form == (token.Form{}) {
+		k.Form = ks.Policy.Secret
+	}
+	if err := m.settle(ctx, &ks, &k, nk.KeySettings, now); err != nil {
+		return Key{}, token.Secret{}, err
+	}
+
+	// 3. Its secret.
+	secret, s, err := m.mint(&ks, k.Form, now)
+	if err != nil {
+		return Key{}, token.Secret{}, err
+	}
+	k.Secrets = []Secret{s}
+	if err := m.Store.InsertKey(ctx, &k, event(by, "key.create", Ref{"key", k.ID}, now)); err != nil {
+		return Key{}, token.Secret{}, err
+	}
+	return k, secret, nil
+}
+
+// keyspaceFor finds the keyspace that a new key goes to.
+func (m *Manager) keyspaceFor(ctx context.Context, by Actor, ref string) (Keyspace, error) {
+	if ref == "" {
+		ref = DefaultKeyspace
+	}
+	ks, err := m.Store.Keyspace(ctx, by.WorkspaceID, ref)
+	if Is(err, NotFound) {
+		return ks, Faults{{Field: "keyspace", Detail: "there is no such keyspace"}}.Err()
+	}
+	if err == nil {
+		err = by.Need(ResKeys, ks.ID, "create")
+	}
+	return ks, err
+}
+
+// settle gives a new key its settings, those of the keyspace where its creator
+// says nothing.
+func (m *Manager) settle(ctx context.Context, ks *Keyspace, k *Key, s KeySettings, now time.Time) error {
+	chosen := s.ExpiresAt.Set
+	ks.Policy.defaults(&s, now)
+	var faults Faults
+	if err := k.Form.Validate(); err != nil {
+		faults.Add("secret", "%v", err)
+	}
+	ks.Policy.check(&s, chosen, true, now, &faults)
+	s.apply(k, now, &faults)
+	if err := m.checkOwner(ctx, ks, k, &faults); err != nil {
+		return err
+	}
+	return faults.Err()
+}
+
+// checkOwner reports an owner that is not there, or not of the kind that the
+// keyspace asks for.
+func (m *Manager) checkOwner(ctx context.Context, ks *Keyspace, k *Key, faults *Faults) error {
+	kind := Customer
+	if !k.Owner.IsZero() {
+		ref, field := k.Owner.ID, "identity"
+		if ref == "" {
+			ref, field = k.Owner.ExternalID, "external_id"
+		}
+		i, err := m.Store.Identity(ctx, k.WorkspaceID, ref)
+		switch {
+		case err == nil:
+			k.Owner, kind = Owner{ID: i.ID, ExternalID: i.ExternalID}, i.Kind
+		case !Is(err, NotFound):
+			return err
+		case field == "identity":
+			faults.Add(field, "there is no such identity")
+		}
+	}
+	if want := ks.Policy.Owner; want != "" && (k.Owner.IsZero() || kind != want) {
+		faults.Add("identity", "the keyspace wants an owner of kind %s", want)
+	}
+	return nil
+}
+
+// mint makes a secret and what is kept of it.
+func (m *Manager) mint(ks *Keyspace, form token.Form, now time.Time) (token.Secret, Secret, error) {
+	secret := form.Mint()
+	s := Secret{ID: token.NewID("sec"), Hash: secret.Sum(), CreatedAt: now}
+	if p := ks.Policy.Hint; p.Store {
+		s.Start, s.End = form.Hint(secret, p.Length)
+	}
+	if ks.Policy.Recoverable {
+		if err := m.Vault.seal(&s, secret); err != nil {
+			return token.Secret{}, s, err
+		}
+	}
+	return secret, s, nil
+}

@@ -1,0 +1,240 @@
+package keys
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"latchkey/internal/token"
+)
+
+// A Manager makes, reads and changes what a [Verifier] verifies. Each method
+// takes the actor that asks and refuses what it may not do.
+type Manager struct {
+	Store  Store
+	Ledger Ledger
+	Vault  *Vault
+	Clock  Clock
+
+	// DeclaredRoot says that the configuration gives a root key, so that the
+	// last stored one may go.
+	DeclaredRoot bool
+
+	roots sync.Mutex // held while a root key may be lost
+}
+
+// Revision returns a number that is at least that of every change which has
+// been acknowledged.
+func (m *Manager) Revision() int64 { return m.Store.Revision() }
+
+// Key returns an ordinary key.
+func (m *Manager) Key(ctx context.Context, by Actor, id string) (Key, error) {
+	return m.key(ctx, by, id, "read")
+}
+
+// key returns an ordinary key on which the actor may act.
+func (m *Manager) key(ctx context.Context, by Actor, id, action string) (Key, error) {
+	if err := by.Need(ResKeys, "", action); err != nil {
+		return Key{}, err
+	}
+	k, err := m.Store.Key(ctx, by.WorkspaceID, id)
+	if err == nil && k.Root {
+		err = Errorf(NotFound, "no such key")
+	}
+	if err == nil {
+		err = by.Need(ResKeys, k.KeyspaceID, action)
+	}
+	if err != nil {
+		return Key{}, err
+	}
+	return m.asOf(k, m.Clock()), nil
+}
+
+// asOf gives a key the refills that are due, and leaves out the secrets that
+// have ended.
+func (m *Manager) asOf(k Key, now time.Time) Key {
+	if k.Credits != nil {
+		c := k.Credits.At(now)
+		k.Credits = &c
+	}
+	k.Secrets = k.LiveSecrets(now)
+	return k
+}
+
+// A KeyQuery selects keys for a list.
+type KeyQuery struct {
+	KeyFilter
+	Keyspace string // id or slug
+	Identity string // id or external id
+}
+
+// Keys lists ordinary keys that the actor may read, newest first, and counts
+// all that the query selects.
+func (m *Manager) Keys(ctx context.Context, by Actor, q KeyQuery) ([]Key, int, error) {
+	if err := by.Need(ResKeys, "", "read"); err != nil {
+		return nil, 0, err
+	}
+	f := q.KeyFilter
+	f.Root, f.Now = false, m.Clock()
+	if q.Keyspace != "" {
+		ks, err := m.Store.Keyspace(ctx, by.WorkspaceID, q.Keyspace)
+		if Is(err, NotFound) {
+			return nil, 0, Faults{{Field: "keyspace", Detail: "there is no such keyspace"}}.Err()
+		}
+		if err == nil {
+			err = by.Need(ResKeys, ks.ID, "read")
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+		f.KeyspaceIDs = []string{ks.ID}
+	} else if ids, everywhere := by.scopes(ResKeys, "read"); !everywhere {
+		f.KeyspaceIDs = ids
+	}
+	if q.Identity != "" {
+		i, err := m.Store.Identity(ctx, by.WorkspaceID, q.Identity)
+		if Is(err, NotFound) {
+			return []Key{}, 0, nil
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+		f.OwnerID = i.ID
+	}
+	return m.list(ctx, by.WorkspaceID, f)
+}
+
+// OwnKeys lists the keys of the owner whose key the actor holds: those without
+// owner where it has none. The keyspace of that key may forbid it.
+func (m *Manager) OwnKeys(ctx context.Context, by Actor, f KeyFilter) ([]Key, int, error) {
+	rec := by.Record
+	if rec == nil {
+		return nil, 0, Errorf(Unauthenticated, "a key is needed")
+	}
+	if !rec.Key.Root && !rec.Keyspace.Policy.SelfList {
+		return nil, 0, Errorf(Forbidden, "the keyspace of this key does not let its holders list keys")
+	}
+	f.Root, f.KeyspaceIDs, f.OwnerID, f.NoOwner = false, nil, rec.Key.Owner.ID, rec.Key.Owner.ID == ""
+	f.Now = m.Clock()
+	return m.list(ctx, rec.Workspace.ID, f)
+}
+
+func (m *Manager) list(ctx context.Context, workspaceID string, f KeyFilter) ([]Key, int, error) {
+	ks, n, err := m.Store.Keys(ctx, workspaceID, f)
+	for i := range ks {
+		ks[i] = m.asOf(ks[i], f.Now)
+	}
+	return ks, n, err
+}
+
+// A Match is a condition on the version of a thing that is to be changed. The
+// zero Match holds always.
+type Match struct {
+	Given    bool
+	Any      bool    // any version, as long as it is there
+	Versions []int64 // one of these
+}
+
+func (c Match) check(version int64) error {
+	if c.Given && !c.Any && !slices.Contains(c.Versions, version) {
+		return Errorf(Precondition, "it has changed since it was read")
+	}
+	return nil
+}
+
+// DeleteKey deletes an ordinary key. It is refused at once, everywhere.
+func (m *Manager) DeleteKey(ctx context.Context, by Actor, id string, match Match) error {
+	if _, err := m.key(ctx, by, id, "delete"); err != nil {
+		return err
+	}
+	check := func(k *Key) error { return match.check(k.Version) }
+	return m.Store.DeleteKey(ctx, by.WorkspaceID, id, check, event(by, "key.delete", Ref{"key", id}, m.Clock()))
+}
+
+// EndSelf deletes the key by which the actor calls: who finds a leaked key can
+// kill it.
+func (m *Manager) EndSelf(ctx context.Context, by Actor) error {
+	if by.Record == nil {
+		return Errorf(Unauthenticated, "a key is needed")
+	}
+	if by.ID == DeclaredID {
+		return Errorf(Conflict, "this root key is given by the configuration (LATCHKEY_ROOT_KEY) and ends when that changes")
+	}
+	k := &by.Record.Key
+	if !k.Root {
+		return m.Store.DeleteKey(ctx, k.WorkspaceID, k.ID, agree, event(by, "key.delete", Ref{"key", k.ID}, m.Clock()))
+	}
+	m.roots.Lock()
+	defer m.roots.Unlock()
+	if err := m.keepOneRoot(ctx, k); err != nil {
+		return err
+	}
+	return m.Store.DeleteKey(ctx, k.WorkspaceID, k.ID, agree, event(by, "root_key.delete", Ref{"root_key", k.ID}, m.Clock()))
+}
+
+func agree(*Key) error { return nil }
+
+// keepOneRoot refuses to lose the last root key that can do everything.
+func (m *Manager) keepOneRoot(ctx context.Context, lost *Key) error {
+	if m.DeclaredRoot {
+		return nil
+	}
+	root, err := m.Store.Workspace(ctx, RootPath)
+	if err != nil || root.ID != lost.WorkspaceID {
+		return err
+	}
+	ok, err := m.hasFullRoot(ctx, root.ID, lost.ID)
+	if err == nil && !ok {
+		err = Errorf(Conflict, "this is the last enabled root key that may do everything; make another one first")
+	}
+	return err
+}
+
+// hasFullRoot reports whether a workspace has an enabled root key that may do
+// everything, other than one.
+func (m *Manager) hasFullRoot(ctx context.Context, workspaceID, otherThan string) (bool, error) {
+	f := KeyFilter{Root: true, Now: m.Clock(), Status: StatusActive, Limit: 200}
+	for {
+		ks, _, err := m.Store.Keys(ctx, workspaceID, f)
+		if err != nil {
+			return false, err
+		}
+		for i := range ks {
+			if ks[i].ID != otherThan && slices.Contains(ks[i].Permissions, "*") {
+				return true, nil
+			}
+		}
+		if len(ks) < f.Limit {
+			return false, nil
+		}
+		f.Before = ks[len(ks)-1].ID
+	}
+}
+
+// Events lists the audit log, newest first.
+func (m *Manager) Events(ctx context.Context, by Actor, f EventFilter) ([]Event, error) {
+	if err := by.Need(ResEvents, "*", "read"); err != nil {
+		return nil, err
+	}
+	return m.Store.Events(ctx, by.WorkspaceID, f)
+}
+
+// Reveal returns the newest secret of a key, where its keyspace keeps secrets
+// so that they can be read again. The reading is on the audit log.
+func (m *Manager) Reveal(ctx context.Context, by Actor, id string) (token.Secret, error) {
+	k, err := m.key(ctx, by, id, "reveal")
+	if err != nil {
+		return token.Secret{}, err
+	}
+	s := k.Newest()
+	if s == nil || len(s.Sealed) == 0 {
+		return token.Secret{}, Errorf(Conflict, "the keyspace of this key does not keep secrets so that they can be read again")
+	}
+	secret, err := m.Vault.open(s)
+	if err != nil {
+		return token.Secret{}, err
+	}
+	_, err = m.Store.UpdateKey(ctx, by.WorkspaceID, id, agree, event(by, "key.reveal", Ref{"key", id}, m.Clock()))
+	return secret, err
+}

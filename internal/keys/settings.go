@@ -1,0 +1,302 @@
+package keys
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"latchkey/internal/ratelimit"
+	"latchkey/internal/span"
+)
+
+// Maybe holds a value that was given, or nothing.
+type Maybe[T any] struct {
+	Set   bool
+	Value T
+}
+
+// Some returns a value that was given.
+func Some[T any](v T) Maybe[T] { return Maybe[T]{Set: true, Value: v} }
+
+// KeySettings are the settings of a key, each given or not. What is not given
+// takes the keyspace's default on create, and stays as it was on update.
+type KeySettings struct {
+	Name        Maybe[*string] // nil: none
+	Environment Maybe[string]
+	Enabled     Maybe[bool]
+	ExpiresAt   Maybe[time.Time] // zero: never
+	Owner       Maybe[Owner]
+	Meta        Maybe[string]
+	Permissions Maybe[[]string]
+	Roles       Maybe[[]string]
+	AllowedIPs  Maybe[[]netip.Prefix]
+	Limits      Maybe[[]ratelimit.Limit]
+	Credits     Maybe[*CreditSettings] // nil: unmetered
+	Extra       Extra                  // documents to set; "" deletes one
+}
+
+// CreditSettings are the settings of credits, each given or not.
+type CreditSettings struct {
+	Remaining Maybe[int64]           // needed where the key has no credits yet
+	Refill    Maybe[*RefillSettings] // nil: none
+}
+
+// Make returns the credits that the settings stand for by themselves.
+func (s *CreditSettings) Make(now time.Time, faults *Faults) *Credits {
+	return s.apply(nil, now, faults)
+}
+
+// RefillSettings are the settings of a refill, each given or not. Amount and
+// Every are needed where there is none yet.
+type RefillSettings struct {
+	Amount Maybe[int64]
+	Every  Maybe[Rhythm]
+	Day    Maybe[int] // 1 where not given
+	Mode   Maybe[RefillMode]
+}
+
+// A Rhythm is when a refill comes: [EverySpan] goes with a span.
+type Rhythm struct {
+	Every Every
+	Span  span.Span
+}
+
+// defaults sets what the keyspace gives where the creator says nothing.
+func (p *Policy) defaults(s *KeySettings, now time.Time) {
+	if !s.Environment.Set && len(p.Environments) > 0 {
+		s.Environment = Some(p.Environments[0])
+	}
+	if !s.ExpiresAt.Set && !p.Expiry.Default.IsZero() {
+		s.ExpiresAt = Some(now.Add(p.Expiry.Default.Duration()))
+	}
+	if !s.Permissions.Set {
+		s.Permissions = Some(slices.Clone(p.Permissions))
+	}
+	if !s.Limits.Set {
+		s.Limits = Some(slices.Clone(p.Limits))
+	}
+	if !s.Credits.Set && p.Credits != nil {
+		s.Credits = Some(&CreditSettings{Remaining: Some(p.Credits.Remaining), Refill: Some(p.Credits.Refill.settings())})
+	}
+	if !s.Enabled.Set {
+		s.Enabled = Some(true)
+	}
+}
+
+// check reports what of the settings the keyspace does not allow. chosen says
+// that the expiry is the caller's and not the default.
+func (p *Policy) check(s *KeySettings, chosen, creating bool, now time.Time, faults *Faults) {
+	if s.Name.Set || creating {
+		p.Name.check(s.Name.Value, faults)
+	}
+	if s.Environment.Set || creating {
+		p.checkEnvironment(s.Environment.Value, faults)
+	}
+	if s.ExpiresAt.Set || creating {
+		p.Expiry.check(s.ExpiresAt.Value, chosen, creating, now, faults)
+	}
+	if m := s.Meta.Value; s.Meta.Set && m != "" {
+		switch {
+		case !p.Meta.Allowed && m != "{}":
+			faults.Add("meta", "the keyspace allows no metadata")
+		case len(m) > p.Meta.MaxBytes:
+			faults.Add("meta", "must be at most %d bytes of JSON", p.Meta.MaxBytes)
+		}
+	}
+	if o := s.Owner.Value; o.ID == "" && o.ExternalID != "" && !ValidExternalID(o.ExternalID) {
+		faults.Add("external_id", "must be 1 to %d characters and not begin with idn_", MaxText)
+	}
+	validatePermissions("permissions", s.Permissions.Value, faults)
+	if len(s.Roles.Value) > MaxRoles {
+		faults.Add("roles", "must be at most %d roles", MaxRoles)
+	}
+	if len(s.AllowedIPs.Value) > MaxAllowedIPs {
+		faults.Add("allowed_ips", "must be at most %d addresses or ranges", MaxAllowedIPs)
+	}
+	validateLimits("limits", s.Limits.Value, faults)
+	for dialect, doc := range s.Extra {
+		if len(doc) > MaxExtra {
+			faults.Add("extra/"+dialect, "must be at most %d bytes", MaxExtra)
+		}
+	}
+}
+
+func (p NamePolicy) check(name *string, faults *Faults) {
+	if name == nil {
+		if p.Required {
+			faults.Add("name", "is required by the keyspace")
+		}
+		return
+	}
+	if n := len([]rune(*name)); n < p.Min || n > p.Max {
+		faults.Add("name", "must be %d to %d characters", p.Min, p.Max)
+	}
+}
+
+func (p *Policy) checkEnvironment(env string, faults *Faults) {
+	switch {
+	case len([]rune(env)) > MaxText:
+		faults.Add("environment", "must be at most %d characters", MaxText)
+	case p.Environments != nil && !slices.Contains(p.Environments, env):
+		faults.Add("environment", "must be one of %q", p.Environments)
+	}
+}
+
+func (p ExpiryPolicy) check(at time.Time, chosen, creating bool, now time.Time, faults *Faults) {
+	if chosen && !p.Custom {
+		faults.Add("expires_at", "the keyspace does not let callers choose it")
+		return
+	}
+	if at.IsZero() {
+		if p.Required {
+			faults.Add("expires_at", "is required by the keyspace")
+		}
+		return
+	}
+	life := at.Sub(now)
+	switch {
+	case creating && life <= 0:
+		faults.Add("expires_at", "is in the past")
+	case life > 0 && life < p.Min.Duration():
+		faults.Add("expires_at", "must be %s from now at least", p.Min)
+	case !p.Max.IsZero() && life > p.Max.Duration():
+		faults.Add("expires_at", "must be %s from now at most", p.Max)
+	}
+}
+
+// apply sets on k what is given.
+func (s *KeySettings) apply(k *Key, now time.Time, faults *Faults) {
+	if s.Name.Set {
+		k.Name = ""
+		if s.Name.Value != nil {
+			k.Name = *s.Name.Value
+		}
+	}
+	set(&k.Environment, s.Environment)
+	set(&k.Enabled, s.Enabled)
+	set(&k.ExpiresAt, s.ExpiresAt)
+	set(&k.Owner, s.Owner)
+	set(&k.Meta, s.Meta)
+	if s.Permissions.Set {
+		k.Permissions = unique(s.Permissions.Value)
+	}
+	if s.Roles.Set {
+		k.Roles = unique(s.Roles.Value)
+	}
+	set(&k.AllowedIPs, s.AllowedIPs)
+	set(&k.Limits, s.Limits)
+	if s.Credits.Set {
+		k.Credits = s.Credits.Value.apply(k.Credits, now, faults)
+	}
+	for dialect, doc := range s.Extra {
+		k.Extra = k.Extra.with(dialect, doc)
+	}
+}
+
+func set[T any](to *T, m Maybe[T]) {
+	if m.Set {
+		*to = m.Value
+	}
+}
+
+// with returns a copy of e in which one dialect's document is another one.
+func (e Extra) with(dialect, doc string) Extra {
+	out := Extra{}
+	for d, s := range e {
+		out[d] = s
+	}
+	if doc == "" {
+		delete(out, dialect)
+	} else {
+		out[dialect] = doc
+	}
+	return out
+}
+
+// apply returns the credits that the settings make of those that were.
+func (s *CreditSettings) apply(c *Credits, now time.Time, faults *Faults) *Credits {
+	if s == nil {
+		return nil
+	}
+	var out Credits
+	switch {
+	case c != nil:
+		out = c.At(now)
+	case !s.Remaining.Set:
+		faults.Add("credits/remaining", "is required")
+		return nil
+	default:
+		out.RefilledAt = now
+	}
+	if s.Remaining.Set {
+		out.Remaining = s.Remaining.Value
+	}
+	if s.Refill.Set {
+		if r := s.Refill.Value.apply(out.Refill, faults); !r.equal(out.Refill) {
+			out.Refill, out.RefilledAt = r, now
+		}
+	}
+	out.validate("credits", faults)
+	return &out
+}
+
+// apply returns the refill that the settings make of the one that was.
+func (s *RefillSettings) apply(r *Refill, faults *Faults) *Refill {
+	if s == nil {
+		return nil
+	}
+	out := Refill{Mode: RefillSet}
+	if r != nil {
+		out = *r
+	}
+	if r == nil && !s.Amount.Set {
+		faults.Add("credits/refill/amount", "is required")
+	}
+	if r == nil && !s.Every.Set {
+		faults.Add("credits/refill/every", "is required")
+	}
+	set(&out.Amount, s.Amount)
+	set(&out.Mode, s.Mode)
+	if s.Every.Set {
+		out.Every, out.Span = s.Every.Value.Every, s.Every.Value.Span
+	}
+	switch {
+	case s.Day.Set:
+		out.Day = s.Day.Value
+	case out.Every == Monthly && out.Day == 0:
+		out.Day = 1
+	case out.Every != Monthly:
+		out.Day = 0
+	}
+	return &out
+}
+
+// settings returns settings that make the same refill again.
+func (r *Refill) settings() *RefillSettings {
+	if r == nil {
+		return nil
+	}
+	s := &RefillSettings{Amount: Some(r.Amount), Every: Some(Rhythm{r.Every, r.Span}), Mode: Some(r.Mode)}
+	if r.Day != 0 {
+		s.Day = Some(r.Day)
+	}
+	return s
+}
+
+func (r *Refill) equal(o *Refill) bool {
+	if r == nil || o == nil {
+		return r == o
+	}
+	return *r == *o
+}
+
+// unique returns names in their order, each once.
+func unique(names []string) []string {
+	var out []string
+	for _, n := range names {
+		if !slices.Contains(out, n) {
+			out = append(out, n)
+		}
+	}
+	return out
+}

@@ -1,0 +1,264 @@
+package keys
+
+import (
+	"context"
+	"time"
+
+	"latchkey/internal/ratelimit"
+	"latchkey/internal/token"
+)
+
+// Store is all the storage that the core needs.
+//
+// Every method is one atomic operation that has reached the disk when it
+// returns. Every method that changes something takes an [Event] as its last
+// argument and must record it with the change, or neither. A method that
+// changes a thing does so by calling change on its present value; it may call
+// change more than once, and an error from change must leave all as it was and
+// come back unwrapped. What does not exist is a [NotFound] error, what is
+// taken a [Conflict], and an engine that cannot answer now is [Unavailable].
+type Store interface {
+	VerifyStore
+	KeyStore
+	KeyspaceStore
+	WorkspaceStore
+	IdentityStore
+	RoleStore
+	EventStore
+	ReplyStore
+	UsageStore
+	Close() error
+}
+
+// VerifyStore is the storage that verification reads.
+type VerifyStore interface {
+	// RecordByHash must return all that a verification needs of the key with a
+	// live secret of that hash, as of one moment, or a NotFound error. A
+	// secret that has ended is not found.
+	RecordByHash(ctx context.Context, hash token.Hash, now time.Time) (*Record, error)
+
+	// Observe must call fn for every change, after it is committed and before
+	// the method that made it returns.
+	Observe(fn func(Change))
+
+	// Revision returns the number of the last committed change. It must grow
+	// with every change, in the order in which they were committed.
+	Revision() int64
+
+	// UncheckedPrefixes must return the apparent prefixes under which secrets
+	// without a checksum exist, and CheckedPrefixes those under which secrets
+	// with one were minted here.
+	Prefixes(ctx context.Context) (checked, unchecked []string, err error)
+
+	// Ping reports whether the engine answers.
+	Ping(ctx context.Context) error
+}
+
+// A Change tells what a commit has changed.
+type Change struct {
+	Kind ChangeKind
+	ID   string // of the key or the identity
+	// Prefix and Checked tell of a secret that was added: its apparent prefix,
+	// and whether it carries a checksum.
+	Prefix  string
+	Checked bool
+}
+
+// A ChangeKind says how far a [Change] reaches.
+type ChangeKind uint8
+
+const (
+	KeyChanged      ChangeKind = iota + 1 // one key
+	IdentityChanged                       // the keys of one identity
+	AnyChanged                            // a workspace, keyspace, role or permission: any key
+	SecretAdded                           // a prefix is in use
+)
+
+// KeyStore keeps keys.
+type KeyStore interface {
+	// InsertKey must add k, with its secrets, credits and aliases. Where
+	// k.Owner names an external id alone, it must find or make that identity
+	// and set k.Owner.ID; it must make the permissions that k names. A role
+	// that does not exist is an Invalid error; a taken id, hash or alias a
+	// Conflict. It sets k.Version to 1.
+	InsertKey(ctx context.Context, k *Key, ev Event) error
+
+	// UpdateKey must change a key, with its secrets, owner, permissions and
+	// credits as InsertKey does; credits are written only where change
+	// replaced or changed them. Version and UpdatedAt move, the latter to
+	// ev.At.
+	UpdateKey(ctx context.Context, workspaceID, keyID string, change func(*Key) error, ev Event) (Key, error)
+
+	// DeleteKey must delete a key and all that is its own, if check agrees.
+	DeleteKey(ctx context.Context, workspaceID, keyID string, check func(*Key) error, ev Event) error
+
+	// Key must return a key, ordinary or root.
+	Key(ctx context.Context, workspaceID, keyID string) (Key, error)
+
+	// Keys must list the keys that f selects, newest first, and count how many
+	// f selects without its page.
+	Keys(ctx context.Context, workspaceID string, f KeyFilter) ([]Key, int, error)
+}
+
+// KeyspaceStore keeps keyspaces.
+type KeyspaceStore interface {
+	// InsertKeyspace must add ks. A taken slug is a Conflict.
+	InsertKeyspace(ctx context.Context, ks *Keyspace, ev Event) error
+
+	// UpdateKeyspace must change a keyspace.
+	UpdateKeyspace(ctx context.Context, workspaceID, ref string, change func(*Keyspace) error, ev Event) (Keyspace, error)
+
+	// Keyspace must find a keyspace by id or slug.
+	Keyspace(ctx context.Context, workspaceID, ref string) (Keyspace, error)
+
+	// Keyspaces must list the keyspaces of a workspace, newest first.
+	Keyspaces(ctx context.Context, workspaceID string) ([]Keyspace, error)
+}
+
+// WorkspaceStore keeps workspaces.
+type WorkspaceStore interface {
+	// Initialize must, in one operation, insert the workspace, keyspace and
+	// root key (nil: none) of a new installation, unless the installation has
+	// a workspace already; then it changes nothing and made is false.
+	Initialize(ctx context.Context, ws *Workspace, ks *Keyspace, root *Key, ev Event) (made bool, err error)
+
+	// InsertWorkspace must add ws. A taken path is a Conflict.
+	InsertWorkspace(ctx context.Context, ws *Workspace, ev Event) error
+
+	// UpdateWorkspace must change a workspace.
+	UpdateWorkspace(ctx context.Context, id string, change func(*Workspace) error, ev Event) (Workspace, error)
+
+	// Workspace must find a workspace by id, path or, where only one has it,
+	// slug.
+	Workspace(ctx context.Context, ref string) (Workspace, error)
+}
+
+// IdentityStore keeps identities.
+type IdentityStore interface {
+	// InsertIdentity must add i. A taken external id is a Conflict.
+	InsertIdentity(ctx context.Context, i *Identity, ev Event) error
+
+	// UpdateIdentity must change an identity.
+	UpdateIdentity(ctx context.Context, workspaceID, ref string, change func(*Identity) error, ev Event) (Identity, error)
+
+	// Identity must find an identity by id or external id.
+	Identity(ctx context.Context, workspaceID, ref string) (Identity, error)
+}
+
+// RoleStore keeps roles and permissions.
+type RoleStore interface {
+	// InsertRole must add r and make the permissions that it names. A taken
+	// name is a Conflict.
+	InsertRole(ctx context.Context, r *Role, ev Event) error
+
+	// UpdateRole must change a role found by id or name.
+	UpdateRole(ctx context.Context, workspaceID, ref string, change func(*Role) error, ev Event) (Role, error)
+
+	// Role must find a role by id or name.
+	Role(ctx context.Context, workspaceID, ref string) (Role, error)
+
+	// Permission must find a permission by id or name.
+	Permission(ctx context.Context, workspaceID, ref string) (Permission, error)
+}
+
+// EventStore keeps the audit log, which the other methods write.
+type EventStore interface {
+	// Events must list the events that f selects, newest first.
+	Events(ctx context.Context, workspaceID string, f EventFilter) ([]Event, error)
+
+	// PruneEvents must delete at most limit events older than before, and say
+	// how many.
+	PruneEvents(ctx context.Context, before time.Time, limit int) (int, error)
+}
+
+// A Reply is an answer that is kept for retries of its request.
+type Reply struct {
+	ID          string // of the caller, workspace and key of the request, hashed
+	Fingerprint string // of the request
+	Answer      []byte // sealed by the dialect that keeps it
+	ExpiresAt   time.Time
+}
+
+// ReplyStore keeps the answers to requests that may be sent again.
+type ReplyStore interface {
+	// SaveReply must add r, or replace one that has expired.
+	SaveReply(ctx context.Context, r Reply, now time.Time) error
+
+	// Reply must return a reply that has not expired.
+	Reply(ctx context.Context, id string, now time.Time) (Reply, error)
+
+	// PruneReplies must delete at most limit replies that have expired.
+	PruneReplies(ctx context.Context, now time.Time, limit int) (int, error)
+}
+
+// A Count is how often verifications of one key had one outcome in one hour.
+type Count struct {
+	WorkspaceID, KeyspaceID, KeyID, OwnerID string
+
+	Outcome Outcome
+	Hour    time.Time
+	N       int64
+}
+
+// A LastUse is when a secret was last seen to be used.
+type LastUse struct {
+	KeyID, SecretID string
+
+	At time.Time
+}
+
+// UsageStore keeps counts of verifications. They outlive the key.
+type UsageStore interface {
+	// AddUsage must add counts to those that are there, and move last uses
+	// forward, never back.
+	AddUsage(ctx context.Context, counts []Count, uses []LastUse) error
+
+	// CountUsage must sum the counts of a key and outcome in [from, to).
+	CountUsage(ctx context.Context, keyID string, outcome Outcome, from, to time.Time) (int64, error)
+
+	// PruneUsage must delete at most limit counts older than before.
+	PruneUsage(ctx context.Context, before time.Time, limit int) (int, error)
+}
+
+// Ledger keeps balances; beside the methods of [KeyStore], which give a key
+// its first ones, nothing else changes them.
+type Ledger interface {
+	// SpendCredits must take cost from the account if it has as much once due
+	// refills are given, and return what is left and whether it was taken. The
+	// decrement has reached the disk when it returns. A cost of 0 only looks.
+	// Where the account has no credits, ok is true and the Credits are nil.
+	SpendCredits(ctx context.Context, accountID string, cost int64, now time.Time) (c *Credits, ok bool, err error)
+
+	// ChangeCredits must change the credits of a key, with refills given up to
+	// ev.At before change is called with them; nil stands for none.
+	ChangeCredits(ctx context.Context, workspaceID, keyID string, change func(*Credits) (*Credits, error), ev Event) (*Credits, error)
+}
+
+// Limiter counts what is taken under rate limits.
+type Limiter interface {
+	// Take must count all the spends, or none of them if one is refused, and
+	// append a decision for each to out. It must equal the pure function
+	// called in serial order, under any parallelism.
+	Take(ctx context.Context, spends []ratelimit.Spend, out []ratelimit.Decision, now time.Time) ([]ratelimit.Decision, bool, error)
+
+	// Give must take back what Take counted at takenAt.
+	Give(ctx context.Context, spends []ratelimit.Spend, takenAt, now time.Time) error
+}
+
+// Recorder hears of uses. It must not block.
+type Recorder interface {
+	// Verified counts a use of a key, whatever its outcome.
+	Verified(rec *Record, outcome Outcome, now time.Time)
+
+	// Seen notes that a secret was presented and found good.
+	Seen(rec *Record, now time.Time)
+}
+
+// Usage reads what a [Recorder] has counted.
+type Usage interface {
+	// Accepted must return how many uses of a key were accepted in [from, to).
+	Accepted(ctx context.Context, keyID string, from, to time.Time) (int64, error)
+}
+
+// A Clock tells the time.
+type Clock func() time.Time

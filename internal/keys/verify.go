@@ -1,0 +1,349 @@
+package keys
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"time"
+
+	"latchkey/internal/permission"
+	"latchkey/internal/ratelimit"
+	"latchkey/internal/span"
+	"latchkey/internal/token"
+)
+
+// An Outcome is the result of a verification. A refusal is a value, never an
+// error.
+type Outcome uint8
+
+const (
+	Valid Outcome = iota
+	KeyNotFound
+	WorkspaceDisabled
+	OwnerDisabled
+	Disabled
+	WrongKeyspace
+	Expired
+	AddressRefused
+	InsufficientPermissions
+	RateLimited
+	CreditsExhausted
+	BudgetExhausted
+)
+
+// Outcomes lists every outcome, for tests that a mapping is whole.
+var Outcomes = []Outcome{Valid, KeyNotFound, WorkspaceDisabled, OwnerDisabled, Disabled, WrongKeyspace, Expired,
+	AddressRefused, InsufficientPermissions, RateLimited, CreditsExhausted, BudgetExhausted}
+
+var outcomeNames = [...]string{"valid", "not_found", "workspace_disabled", "owner_disabled", "disabled", "wrong_keyspace",
+	"expired", "address_refused", "insufficient_permissions", "rate_limited", "credits_exhausted", "budget_exhausted"}
+
+func (o Outcome) String() string { return outcomeNames[o] }
+
+// A Mode says what a verification is for.
+type Mode uint8
+
+const (
+	Use        Mode = iota // all checks; takes from limits and credits; counted
+	Inspection             // stops before limits and credits, takes nothing, is not counted
+)
+
+// A VerifyRequest asks whether a secret is good.
+type VerifyRequest struct {
+	Secret   token.Secret
+	Mode     Mode
+	Keyspace string           // id or slug that the key must belong to; "": any
+	Query    permission.Query // what the key must be allowed to do
+	Cost     *int64           // credits to take; nil: 1
+	Limits   []LimitRequest
+	Addr     netip.Addr // the end user's address
+	Tags     []string   // for usage alone
+
+	// Buf is reused for the answer's limits; nil makes a new slice.
+	Buf []ratelimit.Decision
+}
+
+// A LimitRequest names a limit of the key beyond those that apply by
+// themselves, or sets the cost of any; with Max and Window it is a limit of
+// the request's own, counted by key and name.
+type LimitRequest struct {
+	Name      string
+	Cost      int64
+	Max       int64
+	Window    span.Span
+	Algorithm ratelimit.Algorithm
+}
+
+// Inline reports whether the request brings the limit itself.
+func (l LimitRequest) Inline() bool { return l.Max != 0 || !l.Window.IsZero() }
+
+// A Verification is the answer to a [VerifyRequest].
+type Verification struct {
+	Outcome Outcome
+	Record  *Record // nil where no key was found
+	At      time.Time
+
+	// Limits and Credits are the live figures, whatever the outcome: after the
+	// charge where the call was accepted, and untouched where it was refused.
+	// An inspection leaves them out.
+	Limits  []ratelimit.Decision
+	Credits *Credits
+
+	// Missing is what was asked for and not held, with
+	// [InsufficientPermissions].
+	Missing permission.Query
+}
+
+// A Verifier answers verifications. Its fields are all that it can touch.
+type Verifier struct {
+	Records  *Cache
+	Limiter  Limiter
+	Ledger   Ledger
+	Recorder Recorder
+	Clock    Clock
+
+	// Declared is the root key that the configuration gives; nil: none.
+	Declared *Record
+}
+
+// Verify decides whether a presented secret is good. A secret that is not is
+// an [Outcome]; an error means that the question was wrong or could not be
+// answered.
+//
+// It is the hot path: one look-up, then checks from the cheapest to the
+// dearest, of which the first that refuses names the outcome. Nothing is taken
+// unless all of them pass.
+func (vr *Verifier) Verify(ctx context.Context, by *Actor, req *VerifyRequest) (v Verification, err error) {
+	now := vr.Clock()
+	v.At = now
+
+	// 1. Find the key. One that the actor may not verify does not exist.
+	rec, err := vr.Records.Find(ctx, req.Secret, now)
+	if err != nil && !Is(err, NotFound) {
+		return v, err
+	}
+	if rec == nil || rec.Key.Root || !vr.visible(by, rec) {
+		v.Outcome = KeyNotFound
+		return v, nil
+	}
+	v.Record = rec
+
+	// 2. The checks that take nothing.
+	if v.Outcome = vr.check(rec, req, now); v.Outcome != Valid {
+		if v.Outcome == InsufficientPermissions {
+			v.Missing = req.Query
+		}
+		if req.Mode == Inspection {
+			return v, nil
+		}
+		vr.Recorder.Verified(rec, v.Outcome, now)
+		return v, vr.look(ctx, &v, req)
+	}
+	if req.Mode == Inspection {
+		return v, nil
+	}
+
+	// 3. Limits, then credits: all or nothing.
+	if err := vr.take(ctx, &v, req); err != nil {
+		return v, err
+	}
+
+	// 4. Count.
+	vr.Recorder.Verified(rec, v.Outcome, now)
+	return v, nil
+}
+
+// visible reports whether the actor may learn that the key is there.
+func (vr *Verifier) visible(by *Actor, rec *Record) bool {
+	switch by.Kind {
+	case Public:
+		return rec.Keyspace.Policy.VerifyWithoutRootKey
+	case Holder:
+		return by.Record != nil && by.Record.Key.ID == rec.Key.ID
+	}
+	return rec.Key.WorkspaceID == by.WorkspaceID && by.May(ResKeys, rec.Key.KeyspaceID, "verify")
+}
+
+// check runs the checks that take nothing.
+func (vr *Verifier) check(rec *Record, req *VerifyRequest, now time.Time) Outcome {
+	k := &rec.Key
+	switch {
+	case !rec.Live:
+		return WorkspaceDisabled
+	case rec.Owner != nil && !rec.Owner.Enabled:
+		return OwnerDisabled
+	case !k.Enabled:
+		return Disabled
+	case req.Keyspace != "" && req.Keyspace != rec.Keyspace.ID && req.Keyspace != rec.Keyspace.Slug:
+		return WrongKeyspace
+	case k.Expired(now):
+		return Expired
+	case len(k.AllowedIPs) > 0 && !k.AllowsAddr(req.Addr):
+		return AddressRefused
+	case !req.Query.IsZero() && !req.Query.Allows(rec.Permissions, rec.Keyspace.Policy.PermissionWildcards):
+		return InsufficientPermissions
+	}
+	return Valid
+}
+
+// take takes from limits and credits what the call asks for, or nothing.
+func (vr *Verifier) take(ctx context.Context, v *Verification, req *VerifyRequest) error {
+	// 1. The limits.
+	spends, err := v.Record.spendsFor(req)
+	if err != nil {
+		return err
+	}
+	if len(spends) > 0 {
+		var ok bool
+		if v.Limits, ok, err = vr.Limiter.Take(ctx, spends, req.Buf[:0], v.At); err != nil {
+			return err
+		}
+		if !ok {
+			v.Outcome = RateLimited
+			return vr.lookCredits(ctx, v)
+		}
+	}
+
+	// 2. The credits. What the limits have counted goes back if they refuse.
+	if v.Record.Key.Credits == nil {
+		return nil
+	}
+	cost := int64(1)
+	if req.Cost != nil {
+		cost = *req.Cost
+	}
+	credits, ok, err := vr.Ledger.SpendCredits(ctx, v.Record.Key.AccountID, cost, v.At)
+	if ok && err == nil {
+		v.Credits = credits
+		return nil
+	}
+	if len(spends) > 0 {
+		if giveErr := vr.Limiter.Give(ctx, spends, v.At, v.At); giveErr != nil && err == nil {
+			err = giveErr
+		}
+	}
+	if err != nil {
+		return err
+	}
+	v.Outcome, v.Credits = CreditsExhausted, credits
+	return vr.lookLimits(ctx, v, spends)
+}
+
+// look fills in the live figures of a call that was refused before it could
+// take anything.
+func (vr *Verifier) look(ctx context.Context, v *Verification, req *VerifyRequest) error {
+	if len(v.Record.spends) > 0 {
+		v.Limits = req.Buf[:0]
+		if err := vr.lookLimits(ctx, v, v.Record.spends); err != nil {
+			return err
+		}
+	}
+	return vr.lookCredits(ctx, v)
+}
+
+func (vr *Verifier) lookLimits(ctx context.Context, v *Verification, spends []ratelimit.Spend) (err error) {
+	if len(spends) == 0 {
+		return nil
+	}
+	free := slices.Clone(spends)
+	for i := range free {
+		free[i].Cost = 0
+	}
+	v.Limits, _, err = vr.Limiter.Take(ctx, free, v.Limits[:0], v.At)
+	return err
+}
+
+func (vr *Verifier) lookCredits(ctx context.Context, v *Verification) (err error) {
+	if v.Record.Key.Credits == nil {
+		return nil
+	}
+	v.Credits, _, err = vr.Ledger.SpendCredits(ctx, v.Record.Key.AccountID, 0, v.At)
+	return err
+}
+
+// Figures returns the live limits and credits of a key without taking
+// anything.
+func (vr *Verifier) Figures(ctx context.Context, rec *Record) (Verification, error) {
+	v := Verification{Record: rec, At: vr.Clock()}
+	return v, vr.look(ctx, &v, &VerifyRequest{})
+}
+
+// spendsFor returns what a request takes from which limits: those that apply
+// by themselves, and those that it names.
+func (r *Record) spendsFor(req *VerifyRequest) ([]ratelimit.Spend, error) {
+	if len(req.Limits) == 0 {
+		return r.spends, nil
+	}
+	spends := slices.Clone(r.spends)
+	var faults Faults
+	for i, l := range req.Limits {
+		j := slices.IndexFunc(spends, func(s ratelimit.Spend) bool { return s.Limit.Name == l.Name })
+		switch {
+		case l.Inline():
+			s := ratelimit.Spend{Cost: l.Cost, Limit: l.limit(), Counter: ratelimit.Counter{
+				Workspace: r.Workspace.ID, Name: l.Name, Owner: inlineOwner + r.Key.ID, Window: l.Window.Duration(),
+			}}
+			if j >= 0 {
+				spends[j] = s // the request's own limit takes the place of one by that name
+			} else {
+				spends = append(spends, s)
+			}
+		case j >= 0:
+			spends[j].Cost = l.Cost
+		default:
+			faults.Add("limits/"+itoa(i)+"/name", "the key has no limit named %q; give max and window to bring one", l.Name)
+		}
+	}
+	return spends, faults.Err()
+}
+
+// inlineOwner keeps the counters of limits that requests bring apart from
+// those of the key's own.
+const inlineOwner = "inline:"
+
+func (l LimitRequest) limit() ratelimit.Limit {
+	return ratelimit.Limit{Name: l.Name, Max: l.Max, Window: l.Window, Algorithm: l.Algorithm, Auto: true}
+}
+
+// Validate reports everything that is wrong with the request, whatever the
+// key.
+func (req *VerifyRequest) Validate() error {
+	var faults Faults
+	if n := req.Secret.Len(); n == 0 || n > 512 {
+		faults.Add("key", "must be 1 to 512 characters")
+	}
+	if req.Cost != nil && (*req.Cost < 0 || *req.Cost > MaxCost) {
+		faults.Add("cost", "must be an integer from 0 to %d", int64(MaxCost))
+	}
+	if len(req.Limits) > MaxLimits {
+		faults.Add("limits", "must be at most %d limits", MaxLimits)
+	}
+	for i, l := range req.Limits {
+		at := "limits/" + itoa(i)
+		if l.Cost < 0 || l.Cost > MaxCost {
+			faults.Add(at+"/cost", "must be an integer from 0 to %d", int64(MaxCost))
+		}
+		if l.Inline() {
+			if err := l.limit().Validate(); err != nil {
+				faults.Add(at, "%v", err)
+			}
+		} else if l.Name == "" {
+			faults.Add(at+"/name", "is required")
+		}
+		if slices.ContainsFunc(req.Limits[:i], func(o LimitRequest) bool { return o.Name == l.Name }) {
+			faults.Add(at+"/name", "the limit %q is named twice", l.Name)
+		}
+	}
+	if len(req.Tags) > 20 {
+		faults.Add("tags", "must be at most 20 tags")
+	}
+	for i, t := range req.Tags {
+		if n := len([]rune(t)); n < 1 || n > 128 {
+			faults.Add("tags/"+itoa(i), "must be 1 to 128 characters")
+		}
+	}
+	return faults.Err()
+}
+
+// MaxCost bounds what one call may take.
+const MaxCost = 1_000_000_000_000
