@@ -1,0 +1,119 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+
+	"latchkey/internal/keys"
+)
+
+// ReadBody reads a request's body, at most max bytes of it.
+func ReadBody(r *http.Request, max int64) ([]byte, error) {
+	if max == 0 {
+		max = DefaultMaxBody
+	}
+	if r.ContentLength > max {
+		return nil, tooLarge(max)
+	}
+	size := max + 1
+	if r.ContentLength >= 0 {
+		size = r.ContentLength
+	}
+	body, err := readAll(io.LimitReader(r.Body, max+1), min(size, 4096))
+	switch {
+	case err != nil && isTooLong(err), int64(len(body)) > max:
+		return nil, tooLarge(max)
+	case err != nil:
+		// The body was cut short or badly framed, which is the sender's doing.
+		return nil, &keys.Error{Code: keys.Invalid, Message: "the body could not be read to its end", Err: err}
+	}
+	return body, nil
+}
+
+func isTooLong(err error) bool {
+	_, ok := errors.AsType[*http.MaxBytesError](err)
+	return ok
+}
+
+func tooLarge(max int64) error {
+	return keys.Errorf(TooLarge, "the body is larger than %d bytes", max)
+}
+
+// readAll is [io.ReadAll] with a first guess at the size.
+func readAll(r io.Reader, guess int64) ([]byte, error) {
+	b := make([]byte, 0, guess+1)
+	for {
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if err == io.EOF {
+			return b, nil
+		}
+		if err != nil {
+			return b, err
+		}
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
+		}
+	}
+}
+
+// MediaType returns the media type of a request's body without parameters, ""
+// where none is named.
+func MediaType(r *http.Request) string {
+	ct := r.Header.Get("Content-Type")
+	if ct == "" || ct == "application/json" {
+		return ct
+	}
+	t, _, err := mime.ParseMediaType(ct)
+	if err != nil {
+		return "?"
+	}
+	return t
+}
+
+// JSON adapts a function from a request to a response. It decodes the body
+// with [Decode] under opts and answers with the status.
+func JSON[Req, Resp any](status int, opts Decoding, fn func(ctx context.Context, by keys.Actor, req Req) (Resp, error)) HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request, c *Call) error {
+		var req Req
+		body, err := ReadBody(r, opts.MaxBody)
+		if err == nil {
+			err = Decode(body, &req, opts)
+		}
+		if err != nil {
+			return err
+		}
+		resp, err := fn(r.Context(), c.Actor, req)
+		if err != nil {
+			return err
+		}
+		return WriteJSON(w, status, "application/json", resp)
+	}
+}
+
+// WriteJSON answers with v. Empty lists and maps are written as such, not as
+// null.
+func WriteJSON(w http.ResponseWriter, status int, contentType string, v any) error {
+	body, err := json.Marshal(v, json.Deterministic(true))
+	if err != nil {
+		return err
+	}
+	WriteBody(w, status, contentType, body)
+	return nil
+}
+
+// WriteBody answers with a body that is ready. An answer that could not be
+// sent is its reader's loss.
+func WriteBody(w http.ResponseWriter, status int, contentType string, body []byte) {
+	h := w.Header()
+	h["Content-Type"] = []string{contentType}
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	w.WriteHeader(status)
+	w.Write(body)
+}

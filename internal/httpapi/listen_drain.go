@@ -1,0 +1,153 @@
+package httpapi
+
+import (
+	"crypto/tls"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// linger is how long a connection without a request is kept at shutdown:
+	// a client may have sent one already.
+	linger = 250 * time.Millisecond
+	// cutTime is how long handlers may take to notice that they were cut.
+	cutTime = 400 * time.Millisecond
+)
+
+// A listener knows its connections and which of them have a request under way,
+// so that at shutdown those without one can be let go, and only those.
+type listener struct {
+	net.Listener
+	draining atomic.Bool
+	empty    chan struct{} // closed when draining and no connection is left
+
+	mu    sync.Mutex
+	conns map[*conn]struct{}
+}
+
+func newListener(l net.Listener) *listener {
+	return &listener{Listener: l, empty: make(chan struct{}), conns: map[*conn]struct{}{}}
+}
+
+func (l *listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	tracked := &conn{Conn: c}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.draining.Load() {
+		_ = c.Close()
+		return nil, net.ErrClosed
+	}
+	l.conns[tracked] = struct{}{}
+	return tracked, nil
+}
+
+// drain stops listening and lets go every connection that has no request after
+// wait. The channel is closed when all connections are gone.
+func (l *listener) drain(wait time.Duration) <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.draining.Store(true)
+	_ = l.Close()
+	for c := range l.conns {
+		c.leaveAfter(wait)
+	}
+	if len(l.conns) == 0 {
+		close(l.empty)
+	}
+	return l.empty
+}
+
+// open returns the number of connections.
+func (l *listener) open() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.conns)
+}
+
+// observe is the server's ConnState hook.
+func (l *listener) observe(nc net.Conn, state http.ConnState) {
+	if over, ok := nc.(*tls.Conn); ok {
+		nc = over.NetConn()
+	}
+	c := nc.(*conn)
+	switch state {
+	case http.StateActive:
+		c.setBusy(true)
+	case http.StateIdle:
+		c.setBusy(false)
+	case http.StateClosed, http.StateHijacked:
+		l.remove(c)
+	}
+}
+
+func (l *listener) remove(c *conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.conns, c)
+	if l.draining.Load() && len(l.conns) == 0 {
+		close(l.empty)
+	}
+}
+
+// A conn can be told to leave unless a request comes. It does so by a deadline
+// for reading, which ends a wait for a request but cannot take away one that
+// has been read: the server then finds the connection at its end and closes it.
+type conn struct {
+	net.Conn
+
+	mu       sync.Mutex
+	busy     bool      // a request has been read, and its answer is not at its end
+	deadline time.Time // what the server has set
+	leaveAt  time.Time // zero while nothing drains
+}
+
+func (c *conn) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deadline = t
+	return c.applyDeadline()
+}
+
+func (c *conn) SetDeadline(t time.Time) error {
+	if err := c.SetWriteDeadline(t); err != nil {
+		return err
+	}
+	return c.SetReadDeadline(t)
+}
+
+// leaveAfter closes the connection in a while, unless it is busy then.
+func (c *conn) leaveAfter(wait time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.leaveAt = time.Now().Add(wait)
+	_ = c.applyDeadline() // fails on a connection that is closed, which is well
+}
+
+func (c *conn) setBusy(busy bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.busy = busy
+	if c.leaveAt.IsZero() {
+		return
+	}
+	if !busy { // its answer had begun when the draining did, and told the client nothing
+		c.leaveAt = time.Now().Add(linger)
+	}
+	_ = c.applyDeadline()
+}
+
+// applyDeadline sets the earlier of the two deadlines; mu is held.
+func (c *conn) applyDeadline() error {
+	t := c.deadline
+	if !c.busy && !c.leaveAt.IsZero() && (t.IsZero() || c.leaveAt.Before(t)) {
+		t = c.leaveAt
+	}
+	return c.Conn.SetReadDeadline(t)
+}
