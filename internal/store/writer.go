@@ -1,0 +1,195 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"sync"
+)
+
+// A job is one operation on its way to the disk.
+type job struct {
+	ctx  context.Context // of the caller, who may give up before it begins
+	run  func(*txn) error
+	one  bool // run changes something with its last statement alone
+	done chan error
+
+	txn *txn // what it has done
+	err error
+}
+
+// groupMost is how many jobs share a commit at most.
+const groupMost = 256
+
+// A groupWriter is the one writer of a SQLite file: a goroutine that owns the
+// connection. All jobs that wait when a commit ends share the next one, each
+// in a savepoint, so that the price of reaching the disk is paid once and no
+// job waits for others to come.
+type groupWriter struct {
+	store *Store
+	db    *sql.DB
+	q     *session
+	jobs  chan *job
+	ended chan struct{}
+
+	mu     sync.RWMutex // held for reading while a job is handed over
+	closed bool
+
+	commits int64 // for tests
+}
+
+func newGroupWriter(s *Store, db *sql.DB) *groupWriter {
+	w := &groupWriter{store: s, db: db, q: newFileSession(), jobs: make(chan *job, groupMost), ended: make(chan struct{})}
+	go w.loop()
+	return w
+}
+
+// do hands a job over and waits for it. A caller who gives up is heard before
+// the job begins, not later: what is done has to be known.
+func (w *groupWriter) do(ctx context.Context, j *job) error {
+	w.mu.RLock()
+	if w.closed {
+		w.mu.RUnlock()
+		return errClosed
+	}
+	select {
+	case w.jobs <- j:
+		w.mu.RUnlock()
+	case <-ctx.Done():
+		w.mu.RUnlock()
+		return ctx.Err()
+	}
+	return <-j.done
+}
+
+func (w *groupWriter) loop() {
+	defer close(w.ended)
+	batch := make([]*job, 0, groupMost)
+	for first := range w.jobs {
+		batch = w.gather(append(batch[:0], first))
+		w.commit(batch)
+		clear(batch)
+	}
+}
+
+// gather adds the jobs that wait.
+func (w *groupWriter) gather(batch []*job) []*job {
+	for len(batch) < groupMost {
+		select {
+		case j, ok := <-w.jobs:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, j)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// commit carries out the jobs of one batch: first the transaction, then the
+// observers, then the answers.
+func (w *groupWriter) commit(batch []*job) {
+	revision, err := w.transact(batch)
+	if err != nil {
+		w.q.drop()
+	}
+	for _, j := range batch {
+		if j.txn != nil {
+			// Told after a failed commit too: it may have reached the disk.
+			w.store.tell(revision, j.txn.changes)
+		}
+		if j.err == nil {
+			j.err = err
+		}
+	}
+	for _, j := range batch {
+		j.done <- j.err
+	}
+}
+
+// transact runs the batch in one transaction and returns the number of its
+// last change. An error means that nothing of it was done.
+func (w *groupWriter) transact(batch []*job) (revision int64, err error) {
+	if err := w.q.connect(w.db); err != nil {
+		return 0, err
+	}
+	err = w.q.transact(sqlite.beginWrite, func() error {
+		audited := int64(0)
+		for _, j := range batch {
+			if err := w.run(j); err != nil {
+				return err
+			}
+			if j.txn != nil && j.txn.events > 0 {
+				audited++
+			}
+		}
+		revision, err = w.q.bump(audited)
+		return err
+	})
+	w.commits++
+	if err != nil {
+		return 0, err
+	}
+	return revision, nil
+}
+
+// run carries out one job. Its own failure is kept in the job and undone; what
+// run returns is a failure of the engine, after which nobody knows whether
+// there still is a transaction.
+func (w *groupWriter) run(j *job) error {
+	if j.err = j.ctx.Err(); j.err != nil {
+		return nil
+	}
+	if !j.one {
+		if _, err := w.q.run("SAVEPOINT job", nil); err != nil {
+			return err
+		}
+	}
+	t := &txn{session: w.q}
+	j.err = protect(j.run, t)
+	if j.err == nil {
+		j.txn = t
+	} else if classifySQLite(j.err) == down {
+		return j.err
+	}
+	if j.one {
+		return nil
+	}
+	if j.err != nil {
+		if _, err := w.q.run("ROLLBACK TO job", nil); err != nil {
+			return err
+		}
+	}
+	_, err := w.q.run("RELEASE job", nil)
+	return err
+}
+
+// bump moves the commit sequence by n changes and returns where it stands; 0
+// for none.
+func (q *session) bump(n int64) (revision int64, err error) {
+	if n == 0 {
+		return 0, nil
+	}
+	err = q.row(`UPDATE installation SET revision = revision + $1 WHERE id = 1 RETURNING revision`, []any{n}, integer{&revision})
+	return revision, err
+}
+
+// close lets the jobs that wait be done, and folds the log into the file.
+func (w *groupWriter) close() error {
+	w.mu.Lock()
+	if !w.closed {
+		w.closed = true
+		close(w.jobs)
+	}
+	w.mu.Unlock()
+	<-w.ended
+	if w.q.conn != nil {
+		w.q.conn.Close()
+	}
+	_, err := w.db.Exec("PRAGMA wal_checkpoint(TRUNCATE)")
+	if e := w.db.Close(); err == nil {
+		err = e
+	}
+	return err
+}
