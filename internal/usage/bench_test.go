@@ -1,0 +1,92 @@
+package usage
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"latchkey/internal/keys"
+)
+
+// records returns n records of keys of one owner.
+func records(n int) []*keys.Record {
+	out := make([]*keys.Record, n)
+	for i := range out {
+		out[i] = record(i)
+	}
+	return out
+}
+
+// record returns the record of the i-th key.
+func record(i int) *keys.Record {
+	return &keys.Record{
+		Key: keys.Key{
+			ID: fmt.Sprintf("key_%017d", i), WorkspaceID: "ws_1", KeyspaceID: "ks_1",
+			Owner: keys.Owner{ID: "idn_00000000000000001"},
+		},
+		SecretID: fmt.Sprintf("sec_%017d", i),
+	}
+}
+
+func TestCountingAgainAllocatesNothing(t *testing.T) {
+	r := New(nil)
+	rec, now := record(1), time.Now()
+	r.Verified(rec, keys.Valid, now)
+	if n := testing.AllocsPerRun(100, func() {
+		now = now.Add(time.Microsecond)
+		r.Verified(rec, keys.Valid, now)
+		r.Seen(rec, now)
+	}); n > 0 {
+		t.Errorf("Verified and Seen of a key that is counted already: %v allocations, want 0", n)
+	}
+}
+
+func BenchmarkVerified(b *testing.B) {
+	now := time.Now()
+	for _, n := range []int{1, 1000, 100_000} {
+		b.Run(fmt.Sprintf("keys=%d", n), func(b *testing.B) {
+			r, recs := New(nil), records(n)
+			for _, rec := range recs {
+				r.Verified(rec, keys.Valid, now)
+			}
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				r.Verified(recs[i%n], keys.Valid, now)
+			}
+		})
+		b.Run(fmt.Sprintf("parallel/keys=%d", n), func(b *testing.B) {
+			r, recs := New(nil), records(n)
+			for _, rec := range recs {
+				r.Verified(rec, keys.Valid, now)
+			}
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				for i := rand.IntN(n); pb.Next(); i++ {
+					r.Verified(recs[i%n], keys.Valid, now)
+				}
+			})
+		})
+	}
+}
+
+// BenchmarkFirst is the cost of a use of a key that was not counted since the
+// last write.
+func BenchmarkFirst(b *testing.B) {
+	recs, now := records(10_000), time.Now()
+	r := New(nil)
+	for b.Loop() {
+		for _, rec := range recs {
+			r.Verified(rec, keys.Valid, now)
+		}
+		b.StopTimer()
+		for i := range r.shards {
+			r.shards[i].mu.Lock()
+			clear(r.shards[i].tallies)
+			r.shards[i].mu.Unlock()
+		}
+		r.tallied.Store(0)
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(recs)), "ns/use")
+}
