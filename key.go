@@ -1,0 +1,196 @@
+package latchkey
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// A Key is one API key, as the server answers it.
+type Key struct {
+	ID          string          `json:"id"`
+	Keyspace    string          `json:"keyspace" doc:"The slug of the keyspace that the key belongs to."`
+	Name        *string         `json:"name"`
+	Hint        *string         `json:"hint" doc:"What may be shown of the newest secret; null where nothing is kept."`
+	Status      string          `json:"status" enum:"active,disabled,expired" doc:"Disabled goes before expired."`
+	Environment *string         `json:"environment"`
+	Enabled     bool            `json:"enabled"`
+	Identity    *IdentityRef    `json:"identity" doc:"The owner; null for a key without."`
+	Meta        json.RawMessage `json:"meta"`
+	Permissions []string        `json:"permissions" doc:"The key's own; a verification answers the effective ones."`
+	Roles       []string        `json:"roles"`
+	AllowedIPs  []string        `json:"allowed_ips" doc:"Addresses and CIDR ranges that the key may be used from; empty: any."`
+	ExpiresAt   *Time           `json:"expires_at"`
+	Limits      []Limit         `json:"limits"`
+	Credits     *Credits        `json:"credits" doc:"Null: unmetered."`
+	Budget      *Budget         `json:"budget" doc:"Null: none."`
+	Secrets     []Secret        `json:"secrets" doc:"Those that work, the newest last."`
+	LastUsedAt  *Time           `json:"last_used_at"`
+	CreatedAt   Time            `json:"created_at"`
+	UpdatedAt   Time            `json:"updated_at"`
+}
+
+// A KeyWithSecret is a key together with the secret that was just made. It is
+// answered once.
+type KeyWithSecret struct {
+	Key
+	Secret string `json:"secret" doc:"What the key's holder presents. It is shown here and never again."`
+}
+
+// KeySettings are what can be set on a key. On create, an absent member takes
+// the keyspace's default; on update it stays as it was, and null clears it.
+type KeySettings struct {
+	Name        Optional[string]          `json:"name,omitzero"`
+	Environment Optional[string]          `json:"environment,omitzero"`
+	Enabled     Optional[bool]            `json:"enabled,omitzero"`
+	Identity    Optional[IdentityRef]     `json:"identity,omitzero" doc:"The owner: an id or external id, or an object with either."`
+	ExternalID  Optional[string]          `json:"external_id,omitzero" doc:"The owner by external id; made where there is none."`
+	Meta        Optional[json.RawMessage] `json:"meta,omitzero"`
+	Permissions Optional[[]string]        `json:"permissions,omitzero" doc:"Naming a permission makes it."`
+	Roles       Optional[[]string]        `json:"roles,omitzero" doc:"Each must exist."`
+	AllowedIPs  Optional[[]string]        `json:"allowed_ips,omitzero"`
+	ExpiresAt   Optional[Time]            `json:"expires_at,omitzero"`
+	Limits      Optional[[]Limit]         `json:"limits,omitzero"`
+	Credits     Optional[CreditSettings]  `json:"credits,omitzero"`
+	Budget      Optional[Budget]          `json:"budget,omitzero" doc:"Null; budgets are not offered yet."`
+}
+
+// A CreateKeyRequest says what key to make.
+type CreateKeyRequest struct {
+	Keyspace string `json:"keyspace,omitempty" doc:"By id or slug; absent: the workspace's default one."`
+	KeySettings
+}
+
+// An IdentityRef names the owner of a key: in a request by either member, or
+// as text in the place of the object.
+type IdentityRef struct {
+	ID         string `json:"id,omitempty"`
+	ExternalID string `json:"external_id,omitempty"`
+}
+
+// A Limit says how often a key may be used.
+type Limit struct {
+	Name      string `json:"name" required:"true"`
+	Max       int64  `json:"max" required:"true" doc:"Units in each window."`
+	Window    string `json:"window" required:"true" doc:"A duration: an integer and ms, s, m, h or d."`
+	Algorithm string `json:"algorithm,omitempty" enum:"sliding,fixed,fixed_from_first,gcra" doc:"sliding where absent."`
+	AutoApply *bool  `json:"auto_apply,omitempty" doc:"Whether every verification takes from it; true where absent."`
+}
+
+// Credits are how many uses a key has left.
+type Credits struct {
+	Remaining int64   `json:"remaining"`
+	Refill    *Refill `json:"refill"`
+	RefillsAt *Time   `json:"refills_at" doc:"When the next refill is due."`
+}
+
+// A Refill says when credits come back, and how many.
+type Refill struct {
+	Amount int64  `json:"amount"`
+	Every  string `json:"every" doc:"daily or monthly, at 00:00 UTC, or a duration from when the refill was set."`
+	Day    *int64 `json:"day" doc:"With monthly: the day, 1 to 31; the last one in shorter months."`
+	Mode   string `json:"mode" enum:"set,add" doc:"What a refill does to the balance."`
+}
+
+// CreditSettings are what can be set of credits.
+type CreditSettings struct {
+	Remaining Optional[int64]           `json:"remaining,omitzero" doc:"Needed where the key has no credits."`
+	Refill    Optional[RefillSettings]  `json:"refill,omitzero"`
+	RefillsAt Optional[json.RawMessage] `json:"refills_at,omitzero" doc:"Cannot be set; may be sent back as it is."`
+}
+
+// RefillSettings are what can be set of a refill.
+type RefillSettings struct {
+	Amount Optional[int64]  `json:"amount,omitzero"`
+	Every  Optional[string] `json:"every,omitzero"`
+	Day    Optional[int64]  `json:"day,omitzero"`
+	Mode   Optional[string] `json:"mode,omitzero"`
+}
+
+// A Budget is how much money may be spent with a key.
+type Budget struct {
+	LimitMicros     int64 `json:"limit_micros"`
+	RemainingMicros int64 `json:"remaining_micros"`
+}
+
+// A Secret is what may be known of one secret of a key.
+type Secret struct {
+	ID         string  `json:"id"`
+	Hint       *string `json:"hint"`
+	CreatedAt  Time    `json:"created_at"`
+	ExpiresAt  *Time   `json:"expires_at"`
+	LastUsedAt *Time   `json:"last_used_at"`
+}
+
+// A RotateRequest asks for a new secret.
+type RotateRequest struct {
+	Overlap string `json:"overlap,omitempty" doc:"How long the old secrets still work; 0s where absent, at most 30d."`
+}
+
+// A RevealedSecret is a secret that was read again.
+type RevealedSecret struct {
+	Secret string `json:"secret"`
+}
+
+// A ChangeCreditsRequest changes a key's balance.
+type ChangeCreditsRequest struct {
+	Operation string `json:"operation" required:"true" enum:"set,increment,decrement"`
+	Amount    int64  `json:"amount" required:"true"`
+}
+
+// A CreditBalance is what is left after a change.
+type CreditBalance struct {
+	Remaining int64 `json:"remaining"`
+}
+
+// A ChangeNamesRequest adds names to a list and takes names from it.
+type ChangeNamesRequest struct {
+	Add    []string `json:"add,omitempty"`
+	Remove []string `json:"remove,omitempty"`
+}
+
+// KeyPermissions are a key's own permissions after a change.
+type KeyPermissions struct {
+	Permissions []string `json:"permissions"`
+}
+
+// KeyRoles are a key's roles after a change.
+type KeyRoles struct {
+	Roles []string `json:"roles"`
+}
+
+// A List is one page of a list, the newest first.
+type List[T any] struct {
+	Data       []T     `json:"data"`
+	NextCursor *string `json:"next_cursor" doc:"Send it as cursor for the next page; null on the last."`
+}
+
+// A Time is a moment: RFC 3339 with any offset in, UTC with milliseconds out.
+type Time struct{ time.Time }
+
+// TimeForm is how times are written.
+const TimeForm = "2006-01-02T15:04:05.000Z"
+
+// MarshalText writes the moment in [TimeForm].
+func (t Time) MarshalText() ([]byte, error) { return []byte(t.UTC().Format(TimeForm)), nil }
+
+// MarshalJSON writes the moment in [TimeForm].
+func (t Time) MarshalJSON() ([]byte, error) { return []byte(`"` + t.UTC().Format(TimeForm) + `"`), nil }
+
+// UnmarshalText reads RFC 3339.
+func (t *Time) UnmarshalText(b []byte) error {
+	v, err := time.Parse(time.RFC3339, string(b))
+	if err != nil || v.Year() < 1970 || v.Year() > 9999 {
+		return errTime
+	}
+	t.Time = v.UTC().Truncate(time.Millisecond)
+	return nil
+}
+
+// UnmarshalJSON reads RFC 3339.
+func (t *Time) UnmarshalJSON(b []byte) error {
+	var s string
+	if err := json.Unmarshal(b, &s); err != nil {
+		return errTime
+	}
+	return t.UnmarshalText([]byte(s))
+}

@@ -1,0 +1,106 @@
+package latchkey
+
+import (
+	"encoding/json"
+	"errors"
+)
+
+var errTime = errors.New("must be a time in RFC 3339, such as 2026-11-21T09:30:00Z")
+
+// A VerifyRequest asks whether a key is good for a use.
+type VerifyRequest struct {
+	Key         string         `json:"key" required:"true" doc:"The secret that the caller presented; at most 512 characters."`
+	Keyspace    string         `json:"keyspace,omitempty" doc:"The keyspace that the key must belong to, by id or slug."`
+	Permissions *string        `json:"permissions,omitempty" doc:"What the key must be allowed to do: names with AND, OR and parentheses."`
+	Cost        *int64         `json:"cost,omitempty" doc:"Credits to take; 1 where absent; 0 looks without taking."`
+	Limits      []LimitRequest `json:"limits,omitempty"`
+	IP          string         `json:"ip,omitempty" doc:"The end user's address, for the key's list of addresses."`
+	Tags        []string       `json:"tags,omitempty" doc:"For usage alone; at most 20."`
+	MinRevision *int64         `json:"min_revision,omitempty" doc:"Answer only from a state in which this revision is in force."`
+}
+
+// A LimitRequest names a limit of the key, or brings one with max and window.
+type LimitRequest struct {
+	Name      string `json:"name" required:"true"`
+	Cost      *int64 `json:"cost,omitempty" doc:"1 where absent."`
+	Max       *int64 `json:"max,omitempty"`
+	Window    string `json:"window,omitempty"`
+	Algorithm string `json:"algorithm,omitempty" enum:"sliding,fixed,fixed_from_first,gcra"`
+}
+
+// Outcomes of a verification.
+const (
+	Valid                   = "valid"
+	NotFound                = "not_found"
+	Forbidden               = "forbidden"
+	Disabled                = "disabled"
+	Expired                 = "expired"
+	InsufficientPermissions = "insufficient_permissions"
+	RateLimited             = "rate_limited"
+	UsageExceeded           = "usage_exceeded"
+)
+
+// A Verification is the answer. It leaves out what does not apply.
+type Verification struct {
+	Valid     bool         `json:"valid"`
+	Outcome   string       `json:"outcome" enum:"valid,not_found,forbidden,disabled,expired,insufficient_permissions,rate_limited,usage_exceeded"`
+	RequestID string       `json:"request_id"`
+	Detail    string       `json:"detail,omitempty" doc:"Which check refused, with its figures."`
+	Key       *VerifiedKey `json:"key,omitempty"`
+	Limits    []LimitState `json:"limits,omitempty" doc:"Live figures, whenever the key has limits."`
+	Credits   *CreditState `json:"credits,omitempty" doc:"Live figures, whenever the key has credits."`
+}
+
+// A VerifiedKey is what a verification tells of the key.
+type VerifiedKey struct {
+	ID          string          `json:"id"`
+	Keyspace    string          `json:"keyspace"`
+	Name        *string         `json:"name"`
+	Environment *string         `json:"environment"`
+	Enabled     bool            `json:"enabled"`
+	ExpiresAt   *Time           `json:"expires_at"`
+	Identity    *IdentityState  `json:"identity"`
+	Meta        json.RawMessage `json:"meta"`
+	Permissions []string        `json:"permissions" doc:"The effective ones, by roles too."`
+	Roles       []string        `json:"roles"`
+}
+
+// An IdentityState is what a verification tells of the key's owner.
+type IdentityState struct {
+	ID         string          `json:"id"`
+	ExternalID string          `json:"external_id"`
+	Meta       json.RawMessage `json:"meta"`
+}
+
+// A LimitState is how a rate limit stands.
+type LimitState struct {
+	Name      string `json:"name"`
+	Max       int64  `json:"max"`
+	Window    string `json:"window"`
+	Remaining int64  `json:"remaining"`
+	ResetAt   Time   `json:"reset_at" doc:"When all of max is free again."`
+	Exceeded  bool   `json:"exceeded"`
+}
+
+// A CreditState is how a balance stands.
+type CreditState struct {
+	Remaining int64 `json:"remaining"`
+	RefillsAt *Time `json:"refills_at"`
+}
+
+// A VerifyBatchRequest asks about many keys at once.
+type VerifyBatchRequest struct {
+	Requests []VerifyRequest `json:"requests" required:"true" doc:"1 to 100; those for one key are taken in order."`
+}
+
+// A VerifyBatch answers a [VerifyBatchRequest], in order. Each result is a
+// verification, or has an error alone.
+type VerifyBatch struct {
+	Results []VerifyResult `json:"results"`
+}
+
+// A VerifyResult is one answer of a batch.
+type VerifyResult struct {
+	*Verification
+	Error *Problem `json:"error,omitempty"`
+}
