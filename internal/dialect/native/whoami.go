@@ -1,0 +1,53 @@
+package native
+
+import (
+	"net/http"
+	"time"
+
+	"latchkey"
+	"latchkey/internal/httpapi"
+	"latchkey/internal/keys"
+)
+
+func (d *Dialect) whoami(w http.ResponseWriter, r *http.Request, c *httpapi.Call) error {
+	rec := c.Actor.Record
+	v, err := d.verifier.Figures(r.Context(), rec)
+	if err != nil {
+		return err
+	}
+	k := &rec.Key
+	out := latchkey.Whoami{
+		Kind: "key", ID: k.ID, Name: textOrNull(k.Name), Workspace: rec.Workspace.Path, Keyspace: textOrNull(rec.Keyspace.Slug),
+		Identity: wireOwner(k.Owner), Permissions: rec.Permissions, Roles: k.Roles, ExpiresAt: wireTime(k.ExpiresAt), Hint: ownHint(rec, v.At),
+	}
+	if k.Root {
+		out.Kind = "root_key"
+	}
+	for _, l := range v.Limits {
+		out.Limits = append(out.Limits, latchkey.LimitState{
+			Name: l.Name, Max: l.Max, Window: l.Window.String(), Remaining: l.Remaining,
+			ResetAt: latchkey.Time{Time: l.FreeAt}, Exceeded: !l.Allowed,
+		})
+	}
+	if v.Credits != nil {
+		out.Credits = &latchkey.CreditState{Remaining: v.Credits.Remaining, RefillsAt: wireTime(v.Credits.RefillsAt())}
+	}
+	return httpapi.WriteJSON(w, http.StatusOK, "application/json", out)
+}
+
+// ownHint is the hint of the secret that was presented.
+func ownHint(rec *keys.Record, now time.Time) *string {
+	for _, s := range rec.Key.LiveSecrets(now) {
+		if s.ID == rec.SecretID {
+			return hint(&s)
+		}
+	}
+	return nil
+}
+
+func (d *Dialect) endSelf(w http.ResponseWriter, r *http.Request, c *httpapi.Call) error {
+	if err := d.manager.EndSelf(r.Context(), c.Actor); err != nil {
+		return err
+	}
+	return d.noContent(w, r)
+}
