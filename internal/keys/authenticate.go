@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"latchkey/internal/permission"
 	"latchkey/internal/ratelimit"
 	"latchkey/internal/token"
 )
@@ -27,10 +28,7 @@ func (vr *Verifier) Authenticate(ctx context.Context, secret token.Secret, works
 		}
 	}
 	vr.Recorder.Seen(rec, now)
-	by := Actor{
-		Kind: RootKey, ID: rec.Key.ID, Name: rec.Key.Name, Record: rec, Grants: rec.grants,
-		WorkspaceID: rec.Workspace.ID, Path: rec.Workspace.Path, Origin: from,
-	}
+	by := holder(rec, from)
 	if workspace == "" || workspace == rec.Workspace.ID || workspace == rec.Workspace.Path {
 		return by, nil
 	}
@@ -46,6 +44,30 @@ func (vr *Verifier) Holder(ctx context.Context, secret token.Secret, from Origin
 		return Actor{}, err
 	}
 	vr.Recorder.Seen(rec, now)
+	return holder(rec, from), nil
+}
+
+// Present answers whoever shows an ordinary key and asks about it by that key
+// alone: an inspection, in which the key must allow query. A root key is not
+// found. Only with [Valid] is there an actor, the key's holder.
+func (vr *Verifier) Present(ctx context.Context, secret token.Secret, from Origin, query permission.Query) (Verification, Actor, error) {
+	now := vr.Clock()
+	v, err := vr.inspect(ctx, secret, from, query, now)
+	if err != nil {
+		return v, Actor{}, err
+	}
+	if v.Record != nil && v.Record.Key.Root {
+		return Verification{Outcome: KeyNotFound, At: now}, Actor{}, nil
+	}
+	if v.Outcome != Valid {
+		return v, Actor{}, nil
+	}
+	vr.Recorder.Seen(v.Record, now)
+	return v, holder(v.Record, from), nil
+}
+
+// holder returns the actor that calls by a key.
+func holder(rec *Record, from Origin) Actor {
 	kind := Holder
 	if rec.Key.Root {
 		kind = RootKey
@@ -53,7 +75,7 @@ func (vr *Verifier) Holder(ctx context.Context, secret token.Secret, from Origin
 	return Actor{
 		Kind: kind, ID: rec.Key.ID, Name: rec.Key.Name, Record: rec, Grants: rec.grants,
 		WorkspaceID: rec.Workspace.ID, Path: rec.Workspace.Path, Origin: from,
-	}, nil
+	}
 }
 
 // caller finds the live key behind a bearer secret.
@@ -61,16 +83,15 @@ func (vr *Verifier) caller(ctx context.Context, secret token.Secret, from Origin
 	if secret.IsZero() {
 		return nil, noCaller("no key was sent: Authorization: Bearer KEY")
 	}
-	rec, err := vr.findCaller(ctx, secret, now)
-	if Is(err, NotFound) {
-		return nil, noCaller("this key is not known")
-	}
+	v, err := vr.inspect(ctx, secret, from, permission.Query{}, now)
 	if err != nil {
 		return nil, err
 	}
-	switch vr.check(rec, &VerifyRequest{Addr: from.Addr}, now) {
+	switch v.Outcome {
 	case Valid:
-		return rec, nil
+		return v.Record, nil
+	case KeyNotFound:
+		return nil, noCaller("this key is not known")
 	case WorkspaceDisabled:
 		return nil, noCaller("the workspace of this key is disabled")
 	case Expired:
@@ -79,6 +100,27 @@ func (vr *Verifier) caller(ctx context.Context, secret token.Secret, from Origin
 		return nil, noCaller("this key may not be used from this address")
 	}
 	return nil, noCaller("this key is disabled")
+}
+
+// inspect finds the key behind a bearer secret, ordinary or root, and runs the
+// checks that take nothing.
+func (vr *Verifier) inspect(ctx context.Context, secret token.Secret, from Origin, query permission.Query, now time.Time) (Verification, error) {
+	v := Verification{Outcome: KeyNotFound, At: now}
+	if secret.IsZero() {
+		return v, nil
+	}
+	rec, err := vr.findCaller(ctx, secret, now)
+	if Is(err, NotFound) {
+		return v, nil
+	}
+	if err != nil {
+		return v, err
+	}
+	v.Record, v.Outcome = rec, vr.check(rec, &VerifyRequest{Addr: from.Addr, Query: query}, now)
+	if v.Outcome == InsufficientPermissions {
+		v.Missing = query
+	}
+	return v, nil
 }
 
 func (vr *Verifier) findCaller(ctx context.Context, secret token.Secret, now time.Time) (*Record, error) {

@@ -163,7 +163,11 @@ func CreditMembers(c *Credits) []Member {
 		if r.Every == EverySpan {
 			every = r.Span.String()
 		}
-		m = append(m, Member{"refill", []Member{{"amount", r.Amount}, {"every", every}, {"day", int64(r.Day)}, {"mode", string(r.Mode)}}})
+		refill := []Member{{"amount", r.Amount}, {"every", every}, {"mode", string(r.Mode)}}
+		if r.Every == Monthly {
+			refill = append(refill, Member{"day", int64(r.Day)})
+		}
+		m = append(m, Member{"refill", refill})
 	}
 	return m
 }
