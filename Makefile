@@ -1,0 +1,59 @@
+# Everything that is done to latchkey. `make` lists it.
+
+GO       ?= go
+FUZZTIME ?= 10s
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list what there is to do
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## start a server on 127.0.0.1:8080, its data in ./latchkey-data
+	$(GO) run ./cmd/latchkey serve
+
+.PHONY: build
+build: ## build the program as ./latchkey
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X latchkey/internal/server.version=$(VERSION)' -o latchkey ./cmd/latchkey
+
+.PHONY: test
+test: engines ## run all tests; says at the end what could not be run
+	@list=$$(mktemp); status=0; \
+	TEST_LEFT_OUT=$$list $(GO) test $(TESTFLAGS) ./... || status=$$?; \
+	if [ -s $$list ]; then sort -u $$list; else echo 'left out: nothing'; fi; \
+	rm -f $$list; exit $$status
+
+.PHONY: engines
+engines: # install the databases that tests need, where that is possible
+	@if [ -z "$$(command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] && \
+	    [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo 'installing PostgreSQL for the tests'; \
+	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql; } || \
+	    echo 'PostgreSQL could not be installed'; \
+	fi
+
+.PHONY: check
+check: ## format, vet, staticcheck, and all tests with the race detector
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+	@if command -v $$($(GO) env CC) >/dev/null; then $(MAKE) test TESTFLAGS=-race; \
+	else $(MAKE) test; echo 'left out: the race detector (it needs a C compiler)'; fi
+
+.PHONY: bench
+bench: ## measure verification against a bare handler; ARGS="--json --quick"
+	@$(GO) run ./bench $(ARGS)
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME (10s)
+	@for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n1 dirname | sort -u); do \
+	    for target in $$(cat $$dir/*_test.go | sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p'); do \
+	        $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$dir || exit 1; \
+	    done; \
+	done
+
+.PHONY: generate
+generate: ## write anew what tests compare: docs/configuration.md, openapi.yaml
+	$(GO) test $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -n1 dirname | sort -u) -update
