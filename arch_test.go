@@ -166,7 +166,7 @@ func TestFiles(t *testing.T) {
 // TestVendorWords keeps the names of those whose APIs we speak out of the core
 // and the store: they belong to their dialect.
 func TestVendorWords(t *testing.T) {
-	vendors := regexp.MustCompile(`(?i)unkey|open_?router|better[_-]?auth|athena|tatry|\bendor`)
+	vendors := regexp.MustCompile(`(?i)\b(unkey|open_?router|better[_-]?auth|athena|tatry|endor)`)
 	for _, dir := range append([]string{"internal/store"}, core...) {
 		err := filepath.WalkDir(filepath.FromSlash(dir), func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || strings.HasSuffix(path, "_test.go") {

@@ -21,11 +21,12 @@ func ReadBody(r *http.Request, max int64) ([]byte, error) {
 	if r.ContentLength > max {
 		return nil, tooLarge(max)
 	}
-	size := max + 1
-	if r.ContentLength >= 0 {
-		size = r.ContentLength
+	var in io.Reader = r.Body
+	size := r.ContentLength
+	if size < 0 { // not told; the server holds the others to what they told
+		in, size = io.LimitReader(r.Body, max+1), max+1
 	}
-	body, err := readAll(io.LimitReader(r.Body, max+1), min(size, 4096))
+	body, err := readAll(in, min(size, 4096))
 	switch {
 	case err != nil && isTooLong(err), int64(len(body)) > max:
 		return nil, tooLarge(max)
@@ -108,11 +109,18 @@ func WriteJSON(w http.ResponseWriter, status int, contentType string, v any) err
 	return nil
 }
 
+// jsonType is shared by all answers, which replace header values and never
+// change them.
+var jsonType = []string{"application/json"}
+
 // WriteBody answers with a body that is ready. An answer that could not be
 // sent is its reader's loss.
 func WriteBody(w http.ResponseWriter, status int, contentType string, body []byte) {
 	h := w.Header()
-	h["Content-Type"] = []string{contentType}
+	h["Content-Type"] = jsonType
+	if contentType != jsonType[0] {
+		h["Content-Type"] = []string{contentType}
+	}
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(status)
 	w.Write(body)

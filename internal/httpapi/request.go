@@ -1,12 +1,13 @@
 package httpapi
 
 import (
+	"crypto/rand"
 	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
-
-	"latchkey/internal/token"
+	"sync/atomic"
 )
 
 // requestID returns the caller's own X-Request-Id where it is fit to be shown,
@@ -15,7 +16,20 @@ func requestID(r *http.Request) string {
 	if ids := r.Header["X-Request-Id"]; len(ids) == 1 && validRequestID(ids[0]) {
 		return ids[0]
 	}
-	return token.NewID("req")
+	return newRequestID()
+}
+
+// requestRun tells the requests of one run of the server from those of others.
+var (
+	requestRun   = "req_" + rand.Text()[:12] + "_"
+	requestCount atomic.Uint64
+)
+
+// newRequestID returns an id that no other request has. It need not be hard to
+// guess, and is made for every request.
+func newRequestID() string {
+	b := make([]byte, 0, 32)
+	return string(strconv.AppendUint(append(b, requestRun...), requestCount.Add(1), 36))
 }
 
 func validRequestID(s string) bool {
