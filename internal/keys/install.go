@@ -29,10 +29,7 @@ func (m *Manager) Install(ctx context.Context, keep func(token.Secret) error) (W
 		ID: token.NewID("ws"), UUID: newUUID(), Slug: RootPath, Path: RootPath, Name: "Default",
 		Enabled: true, CreatedAt: now, UpdatedAt: now,
 	}
-	ks := Keyspace{
-		ID: token.NewID("ks"), WorkspaceID: ws.ID, Slug: DefaultKeyspace, Name: "Default",
-		Policy: DefaultPolicy(), CreatedAt: now, UpdatedAt: now,
-	}
+	ks := defaultKeyspace(ws, now)
 	var root *Key
 	if !m.DeclaredRoot {
 		if root, err = newRoot(ws, keep, now); err != nil {
@@ -44,6 +41,14 @@ func (m *Manager) Install(ctx context.Context, keep func(token.Secret) error) (W
 		return ws, err
 	}
 	return m.Store.Workspace(ctx, RootPath)
+}
+
+// defaultKeyspace is the keyspace that a workspace begins with.
+func defaultKeyspace(ws Workspace, now time.Time) Keyspace {
+	return Keyspace{
+		ID: token.NewID("ks"), WorkspaceID: ws.ID, Slug: DefaultKeyspace, Name: "Default",
+		Policy: DefaultPolicy(), CreatedAt: now, UpdatedAt: now,
+	}
 }
 
 func (m *Manager) ensureRoot(ctx context.Context, ws Workspace, keep func(token.Secret) error, now time.Time) error {
@@ -62,9 +67,7 @@ func (m *Manager) ensureRoot(ctx context.Context, ws Workspace, keep func(token.
 }
 
 func newRoot(ws Workspace, keep func(token.Secret) error, now time.Time) (*Key, error) {
-	secret := rootForm.Mint()
-	s := Secret{ID: token.NewID("sec"), Hash: secret.Sum(), CreatedAt: now}
-	s.Start, s.End = rootForm.Hint(secret, 4)
+	secret, s := mintRoot(now)
 	k := &Key{
 		ID: token.NewID("key"), WorkspaceID: ws.ID, Root: true, Name: "first root key", Enabled: true,
 		Permissions: []string{"*"}, Form: rootForm, Secrets: []Secret{s},

@@ -41,9 +41,10 @@ type CreditSettings struct {
 	Refill    Maybe[*RefillSettings] // nil: none
 }
 
-// Make returns the credits that the settings stand for by themselves.
-func (s *CreditSettings) Make(now time.Time, faults *Faults) *Credits {
-	return s.apply(nil, now, faults)
+// Merge returns the credits that the settings make of those that were; nil
+// stands for none.
+func (s *CreditSettings) Merge(c *Credits, now time.Time, faults *Faults) *Credits {
+	return s.apply(c, now, faults)
 }
 
 // RefillSettings are the settings of a refill, each given or not. Amount and

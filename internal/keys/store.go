@@ -24,6 +24,7 @@ type Store interface {
 	WorkspaceStore
 	IdentityStore
 	RoleStore
+	PermissionStore
 	EventStore
 	ReplyStore
 	UsageStore
@@ -112,7 +113,16 @@ type KeyspaceStore interface {
 	Keyspace(ctx context.Context, workspaceID, ref string) (Keyspace, error)
 
 	// Keyspaces must list the keyspaces of a workspace, newest first.
-	Keyspaces(ctx context.Context, workspaceID string) ([]Keyspace, error)
+	Keyspaces(ctx context.Context, workspaceID string, p Page) ([]Keyspace, error)
+
+	// DeleteKeyspace must delete a keyspace and all its keys, if check agrees.
+	DeleteKeyspace(ctx context.Context, workspaceID, ref string, check func(*Keyspace) error, ev Event) error
+}
+
+// A Page is a part of a list that is newest first.
+type Page struct {
+	Before string // ID of the last row of the page before; "": from the newest on
+	Limit  int    // 0: all
 }
 
 // WorkspaceStore keeps workspaces.
@@ -122,15 +132,31 @@ type WorkspaceStore interface {
 	// a workspace already; then it changes nothing and made is false.
 	Initialize(ctx context.Context, ws *Workspace, ks *Keyspace, root *Key, ev Event) (made bool, err error)
 
-	// InsertWorkspace must add ws. A taken path is a Conflict.
-	InsertWorkspace(ctx context.Context, ws *Workspace, ev Event) error
+	// InsertWorkspace must add ws, with the keyspace that is its default one. A
+	// taken path is a Conflict, and a workspace above it that is not there an
+	// Invalid error.
+	InsertWorkspace(ctx context.Context, ws *Workspace, ks *Keyspace, ev Event) error
 
 	// UpdateWorkspace must change a workspace.
 	UpdateWorkspace(ctx context.Context, id string, change func(*Workspace) error, ev Event) (Workspace, error)
 
-	// Workspace must find a workspace by id, path or, where only one has it,
-	// slug.
+	// Workspace must find a workspace by id or path or, where only one below
+	// the root has it, by UUID or slug.
 	Workspace(ctx context.Context, ref string) (Workspace, error)
+
+	WorkspaceTree
+}
+
+// WorkspaceTree is the part of [WorkspaceStore] that sees many workspaces.
+type WorkspaceTree interface {
+	// Workspaces must list the workspaces whose path is path or below it,
+	// newest first.
+	Workspaces(ctx context.Context, path string, p Page) ([]Workspace, error)
+
+	// DeleteWorkspace must delete a workspace and all that is in it but its
+	// events and usage, if check agrees. One that has workspaces below it is a
+	// Conflict. ev is recorded in the workspace that it names.
+	DeleteWorkspace(ctx context.Context, id string, check func(*Workspace) error, ev Event) error
 }
 
 // IdentityStore keeps identities.
@@ -143,9 +169,24 @@ type IdentityStore interface {
 
 	// Identity must find an identity by id or external id.
 	Identity(ctx context.Context, workspaceID, ref string) (Identity, error)
+
+	// Identities must list the identities that f selects, newest first.
+	Identities(ctx context.Context, workspaceID string, f IdentityFilter) ([]Identity, error)
+
+	// DeleteIdentity must delete an identity, if check agrees. Its keys stay,
+	// without owner.
+	DeleteIdentity(ctx context.Context, workspaceID, ref string, check func(*Identity) error, ev Event) error
 }
 
-// RoleStore keeps roles and permissions.
+// An IdentityFilter selects identities of one workspace.
+type IdentityFilter struct {
+	Page
+	ExternalID string
+	Kind       IdentityKind
+	Enabled    *bool
+}
+
+// RoleStore keeps roles.
 type RoleStore interface {
 	// InsertRole must add r and make the permissions that it names. A taken
 	// name is a Conflict.
@@ -157,8 +198,31 @@ type RoleStore interface {
 	// Role must find a role by id or name.
 	Role(ctx context.Context, workspaceID, ref string) (Role, error)
 
+	// Roles must list the roles of a workspace, newest first.
+	Roles(ctx context.Context, workspaceID string, p Page) ([]Role, error)
+
+	// DeleteRole must delete a role and take it from all keys, if check agrees.
+	DeleteRole(ctx context.Context, workspaceID, ref string, check func(*Role) error, ev Event) error
+}
+
+// PermissionStore keeps permissions.
+type PermissionStore interface {
+	// InsertPermission must add p. A taken name is a Conflict.
+	InsertPermission(ctx context.Context, p *Permission, ev Event) error
+
+	// UpdatePermission must change a permission found by id or name, but for its
+	// name.
+	UpdatePermission(ctx context.Context, workspaceID, ref string, change func(*Permission) error, ev Event) (Permission, error)
+
 	// Permission must find a permission by id or name.
 	Permission(ctx context.Context, workspaceID, ref string) (Permission, error)
+
+	// Permissions must list the permissions of a workspace, newest first.
+	Permissions(ctx context.Context, workspaceID string, p Page) ([]Permission, error)
+
+	// DeletePermission must delete a permission and take it from all keys and
+	// roles, if check agrees.
+	DeletePermission(ctx context.Context, workspaceID, ref string, check func(*Permission) error, ev Event) error
 }
 
 // EventStore keeps the audit log, which the other methods write.

@@ -102,22 +102,24 @@ func (m *Manager) EndSecret(ctx context.Context, by Actor, id, secretID string, 
 		return err
 	}
 	now := m.Clock()
-	_, err := m.update(ctx, by, id, "key.end_secret", now, func(k *Key) error {
-		if err := match.check(k.Version); err != nil {
-			return err
-		}
-		live := k.LiveSecrets(now)
-		i := slices.IndexFunc(live, func(s Secret) bool { return s.ID == secretID })
-		switch {
-		case i < 0:
-			return Errorf(NotFound, "the key has no such secret")
-		case len(live) == 1:
-			return Errorf(Conflict, "this is the key's last secret; delete the key instead")
-		}
-		k.Secrets = slices.Delete(live, i, i+1)
-		return nil
-	})
+	_, err := m.update(ctx, by, id, "key.end_secret", now, func(k *Key) error { return k.endSecret(secretID, match, now) })
 	return err
+}
+
+func (k *Key) endSecret(secretID string, match Match, now time.Time) error {
+	if err := match.check(k.Version); err != nil {
+		return err
+	}
+	live := k.LiveSecrets(now)
+	i := slices.IndexFunc(live, func(s Secret) bool { return s.ID == secretID })
+	switch {
+	case i < 0:
+		return Errorf(NotFound, "the key has no such secret")
+	case len(live) == 1:
+		return Errorf(Conflict, "this is the key's last secret; delete the key instead")
+	}
+	k.Secrets = slices.Delete(live, i, i+1)
+	return nil
 }
 
 // A Delta adds names to a list and takes names from it.

@@ -94,6 +94,53 @@ func (s *Store) Identity(ctx context.Context, workspaceID, ref string) (i keys.I
 	return i, err
 }
 
+// Identities implements [keys.IdentityStore].
+func (s *Store) Identities(ctx context.Context, workspaceID string, f keys.IdentityFilter) (out []keys.Identity, err error) {
+	w := new(conditions)
+	w.add("i.workspace_id = ?", workspaceID)
+	if f.ExternalID != "" {
+		w.add("i.external_id = ?", f.ExternalID)
+	}
+	if f.Kind != "" {
+		w.add("i.kind = ?", string(f.Kind))
+	}
+	if f.Enabled != nil {
+		w.add("i.enabled = ?", *f.Enabled)
+	}
+	err = s.look(ctx, func(q *session) error {
+		return q.eachOnce(`SELECT `+identityColumns+` FROM identities i`+w.page("i.id", f.Page), w.args, func(row scan) error {
+			var i keys.Identity
+			err := row(identityTargets(&i)...)
+			out = append(out, i)
+			return err
+		})
+	})
+	return out, err
+}
+
+// DeleteIdentity implements [keys.IdentityStore].
+func (s *Store) DeleteIdentity(ctx context.Context, workspaceID, ref string, check func(*keys.Identity) error, ev keys.Event) error {
+	return s.write(ctx, func(t *txn) error {
+		i, err := t.identityLocked(workspaceID, ref, t.engine.forUpdate)
+		if err != nil {
+			return err
+		}
+		if err := check(&i); err != nil {
+			return refusal{err}
+		}
+		_, err = t.exec(`UPDATE keys SET owner_id = NULL, version = version + 1, updated_at = $2 WHERE owner_id = $1`, i.ID, millis(ev.At))
+		if err != nil {
+			return err
+		}
+		if _, err := t.exec(`DELETE FROM identities WHERE id = $1`, i.ID); err != nil {
+			return err
+		}
+		t.changed(keys.IdentityChanged, i.ID)
+		ev.Compare(keys.IdentityMade(&i), nil)
+		return t.record(ev)
+	})
+}
+
 func (q *session) identity(workspaceID, ref string) (keys.Identity, error) {
 	return q.identityLocked(workspaceID, ref, "")
 }

@@ -120,4 +120,13 @@ func (w *conditions) in(column string, values []string) {
 	w.parts = append(w.parts, column+" IN ("+strings.Join(places, ", ")+")")
 }
 
+// page returns what follows FROM for one page of a list, newest first.
+func (w *conditions) page(id string, p keys.Page) string {
+	if p.Before != "" {
+		w.add(id+" < ?", p.Before)
+	}
+	where := w.String()
+	return ` WHERE ` + where + ` ORDER BY ` + id + ` DESC LIMIT ` + w.arg(limit(p.Limit))
+}
+
 func (w *conditions) String() string { return strings.Join(w.parts, " AND ") }

@@ -94,15 +94,49 @@ func (q *session) keyspace(workspaceID, ref, lock string) (ks keys.Keyspace, err
 }
 
 // Keyspaces implements [keys.KeyspaceStore].
-func (s *Store) Keyspaces(ctx context.Context, workspaceID string) (out []keys.Keyspace, err error) {
+func (s *Store) Keyspaces(ctx context.Context, workspaceID string, p keys.Page) (out []keys.Keyspace, err error) {
+	w := new(conditions)
+	w.add("ks.workspace_id = ?", workspaceID)
 	err = s.look(ctx, func(q *session) error {
-		return q.each(`SELECT `+keyspaceColumns+` FROM keyspaces ks WHERE ks.workspace_id = $1 ORDER BY ks.id DESC`,
-			[]any{workspaceID}, func(row scan) error {
-				var ks keys.Keyspace
-				err := row(keyspaceTargets(&ks)...)
-				out = append(out, ks)
-				return err
-			})
+		return q.eachOnce(`SELECT `+keyspaceColumns+` FROM keyspaces ks`+w.page("ks.id", p), w.args, func(row scan) error {
+			var ks keys.Keyspace
+			err := row(keyspaceTargets(&ks)...)
+			out = append(out, ks)
+			return err
+		})
 	})
 	return out, err
+}
+
+// DeleteKeyspace implements [keys.KeyspaceStore].
+func (s *Store) DeleteKeyspace(ctx context.Context, workspaceID, ref string, check func(*keys.Keyspace) error, ev keys.Event) error {
+	return s.write(ctx, func(t *txn) error {
+		ks, err := t.keyspace(workspaceID, ref, t.engine.forUpdate)
+		if err != nil {
+			return err
+		}
+		if err := check(&ks); err != nil {
+			return refusal{err}
+		}
+		if err := t.deleteKeys("keyspace_id", ks.ID); err != nil {
+			return err
+		}
+		if _, err := t.exec(`DELETE FROM keyspaces WHERE id = $1`, ks.ID); err != nil {
+			return err
+		}
+		t.changed(keys.AnyChanged, "")
+		ev.Compare(keys.KeyspaceMembers(&ks), nil)
+		return t.record(ev)
+	})
+}
+
+// deleteKeys deletes all keys that a column of theirs selects, with the credits
+// that no other key has.
+func (t *txn) deleteKeys(column, value string) error {
+	_, err := t.exec(`DELETE FROM credits WHERE account_id IN (SELECT account_id FROM keys WHERE `+column+` = $1)
+		AND NOT EXISTS (SELECT 1 FROM keys k WHERE k.account_id = credits.account_id AND (k.`+column+` IS NULL OR k.`+column+` <> $1))`, value)
+	if err == nil {
+		_, err = t.exec(`DELETE FROM keys WHERE `+column+` = $1`, value)
+	}
+	return err
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 
@@ -105,6 +106,49 @@ func (s *Store) Role(ctx context.Context, workspaceID, ref string) (r keys.Role,
 	return r, err
 }
 
+// Roles implements [keys.RoleStore].
+func (s *Store) Roles(ctx context.Context, workspaceID string, p keys.Page) (out []keys.Role, err error) {
+	w := new(conditions)
+	w.add("workspace_id = ?", workspaceID)
+	err = s.view(ctx, func(q *session) error {
+		var ids []string
+		err := q.eachOnce(`SELECT id FROM roles`+w.page("id", p), w.args, func(row scan) error {
+			var id string
+			err := row(text{&id})
+			ids = append(ids, id)
+			return err
+		})
+		for _, id := range ids {
+			r, e := q.role(workspaceID, id, "")
+			out, err = append(out, r), errors.Join(err, e)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// DeleteRole implements [keys.RoleStore].
+func (s *Store) DeleteRole(ctx context.Context, workspaceID, ref string, check func(*keys.Role) error, ev keys.Event) error {
+	return s.write(ctx, func(t *txn) error {
+		r, err := t.role(workspaceID, ref, t.engine.forUpdate)
+		if err != nil {
+			return err
+		}
+		if err := check(&r); err != nil {
+			return refusal{err}
+		}
+		if _, err := t.exec(`DELETE FROM roles WHERE id = $1`, r.ID); err != nil { // and, by cascade, what has it
+			return err
+		}
+		t.changed(keys.AnyChanged, "")
+		ev.Compare(keys.RoleMembers(&r), nil)
+		return t.record(ev)
+	})
+}
+
 func (q *session) role(workspaceID, ref, lock string) (keys.Role, error) {
 	var r keys.Role
 	err := q.row(`SELECT id, workspace_id, name, slug, description, version, created_at, updated_at FROM roles
@@ -188,15 +232,4 @@ func (q *session) idsByName(table, workspaceID string, names []string) (map[stri
 		})
 	})
 	return ids, err
-}
-
-// Permission implements [keys.RoleStore].
-func (s *Store) Permission(ctx context.Context, workspaceID, ref string) (p keys.Permission, err error) {
-	err = s.look(ctx, func(q *session) error {
-		return q.row(`SELECT id, workspace_id, name, slug, description, version, created_at, updated_at FROM permissions
-			WHERE workspace_id = $1 AND (id = $2 OR name = $2) ORDER BY CASE WHEN id = $2 THEN 0 ELSE 1 END LIMIT 1`,
-			[]any{workspaceID, ref}, text{&p.ID}, text{&p.WorkspaceID}, text{&p.Name}, text{&p.Slug}, text{&p.Description},
-			integer{&p.Version}, moment{&p.CreatedAt}, moment{&p.UpdatedAt})
-	})
-	return p, found(err, "permission")
 }

@@ -2,6 +2,9 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
+	"strings"
 
 	"latchkey/internal/keys"
 )
@@ -47,9 +50,27 @@ func (t *txn) initialize(ws *keys.Workspace, ks *keys.Keyspace, root *keys.Key, 
 }
 
 // InsertWorkspace implements [keys.WorkspaceStore].
-func (s *Store) InsertWorkspace(ctx context.Context, ws *keys.Workspace, ev keys.Event) error {
+func (s *Store) InsertWorkspace(ctx context.Context, ws *keys.Workspace, ks *keys.Keyspace, ev keys.Event) error {
 	out := *ws
-	err := s.write(ctx, func(t *txn) error { return t.insertWorkspace(&out, ev) })
+	err := s.write(ctx, func(t *txn) error {
+		if i := strings.LastIndexByte(out.Path, '.'); i > 0 {
+			// Held, so that it is not deleted meanwhile.
+			var id string
+			err := t.row(`SELECT id FROM workspaces WHERE path = $1`+t.engine.forUpdate, []any{out.Path[:i]}, text{&id})
+			if errors.Is(err, sql.ErrNoRows) {
+				return keys.Faults{{Field: "slug", Detail: "there is no workspace " + out.Path[:i]}}.Err()
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if err := t.insertWorkspace(&out, ev); err != nil {
+			return err
+		}
+		made := ev.Also("keyspace.create", keys.Ref{Type: "keyspace", ID: ks.ID}, nil)
+		made.WorkspaceID = out.ID
+		return t.insertKeyspace(ks, made)
+	})
 	if err == nil {
 		*ws = out
 	}
@@ -110,8 +131,8 @@ func (t *txn) updateWorkspace(ws, old *keys.Workspace, ev keys.Event) error {
 func (s *Store) Workspace(ctx context.Context, ref string) (keys.Workspace, error) {
 	var all []keys.Workspace
 	err := s.look(ctx, func(q *session) error {
-		return q.each(`SELECT `+workspaceColumns+` FROM workspaces w WHERE w.id = $1 OR w.path = $1 OR w.slug = $1
-			ORDER BY CASE WHEN w.id = $1 THEN 0 WHEN w.path = $1 THEN 1 ELSE 2 END LIMIT 2`, []any{ref}, func(row scan) error {
+		return q.each(`SELECT `+workspaceColumns+` FROM workspaces w WHERE w.id = $1 OR w.path = $1 OR w.uuid = $1 OR w.slug = $1
+			ORDER BY CASE WHEN w.id = $1 THEN 0 WHEN w.path = $1 THEN 1 WHEN w.uuid = $1 THEN 2 ELSE 3 END LIMIT 2`, []any{ref}, func(row scan) error {
 			var ws keys.Workspace
 			err := row(workspaceTargets(&ws)...)
 			all = append(all, ws)
@@ -121,8 +142,64 @@ func (s *Store) Workspace(ctx context.Context, ref string) (keys.Workspace, erro
 	switch {
 	case err != nil:
 		return keys.Workspace{}, err
-	case len(all) == 1, len(all) == 2 && (all[0].ID == ref || all[0].Path == ref):
+	case len(all) == 1, len(all) == 2 && (all[0].ID == ref || all[0].Path == ref || all[0].UUID == ref):
 		return all[0], nil
 	}
 	return keys.Workspace{}, keys.Errorf(keys.NotFound, "no such workspace")
+}
+
+// Workspaces implements [keys.WorkspaceTree].
+func (s *Store) Workspaces(ctx context.Context, path string, p keys.Page) (out []keys.Workspace, err error) {
+	w := new(conditions)
+	// Paths hold no character that comes between '.' and '/'.
+	w.add("(w.path = ? OR w.path > ? AND w.path < ?)", path, path+".", path+"/")
+	err = s.look(ctx, func(q *session) error {
+		return q.eachOnce(`SELECT `+workspaceColumns+` FROM workspaces w`+w.page("w.id", p), w.args, func(row scan) error {
+			var ws keys.Workspace
+			err := row(workspaceTargets(&ws)...)
+			out = append(out, ws)
+			return err
+		})
+	})
+	return out, err
+}
+
+// DeleteWorkspace implements [keys.WorkspaceTree].
+func (s *Store) DeleteWorkspace(ctx context.Context, id string, check func(*keys.Workspace) error, ev keys.Event) error {
+	return s.write(ctx, func(t *txn) error {
+		var ws keys.Workspace
+		err := t.row(`SELECT `+workspaceColumns+` FROM workspaces w WHERE w.id = $1`+t.engine.forUpdate, []any{id}, workspaceTargets(&ws)...)
+		if err != nil {
+			return found(err, "workspace")
+		}
+		if err := check(&ws); err != nil {
+			return refusal{err}
+		}
+		var below int64
+		err = t.row(`SELECT count(*) FROM workspaces WHERE path > $1 AND path < $2`, []any{ws.Path + ".", ws.Path + "/"}, integer{&below})
+		if err != nil {
+			return err
+		}
+		if below > 0 {
+			return keys.Errorf(keys.Conflict, "there are %d workspaces below it; delete them first", below)
+		}
+		return t.deleteWorkspace(&ws, ev)
+	})
+}
+
+func (t *txn) deleteWorkspace(ws *keys.Workspace, ev keys.Event) error {
+	if err := t.deleteKeys("workspace_id", ws.ID); err != nil {
+		return err
+	}
+	for _, table := range []string{"roles", "permissions", "identities", "keyspaces"} {
+		if _, err := t.exec(`DELETE FROM `+table+` WHERE workspace_id = $1`, ws.ID); err != nil {
+			return err
+		}
+	}
+	if _, err := t.exec(`DELETE FROM workspaces WHERE id = $1`, ws.ID); err != nil {
+		return err
+	}
+	t.changed(keys.AnyChanged, "")
+	ev.Compare(keys.WorkspaceMembers(ws), nil)
+	return t.record(ev)
 }

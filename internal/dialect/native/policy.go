@@ -1,6 +1,7 @@
 package native
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -8,7 +9,6 @@ import (
 	"latchkey/internal/httpapi"
 	"latchkey/internal/keys"
 	"latchkey/internal/span"
-	"latchkey/internal/token"
 )
 
 // Keyspaces reads declared keyspaces: a JSON list of slug, name and policy.
@@ -23,25 +23,19 @@ func Keyspaces(doc []byte) ([]keys.Keyspace, error) {
 	}
 	var faults keys.Faults
 	var out []keys.Keyspace
-	seen := map[string]bool{}
 	for i := range in.List {
-		at := "keyspaces/" + strconv.Itoa(i) + "/"
 		var own keys.Faults
-		ks := keys.Keyspace{Slug: in.List[i].Slug, Name: in.List[i].Name, Policy: policy(&in.List[i].Policy, &own)}
-		if ks.Name == "" {
-			ks.Name = ks.Slug
-		}
+		ks := newKeyspace(&in.List[i], &own)
 		if len(own) == 0 {
 			if err := ks.Validate(); err != nil {
 				own = keys.AsError(err).Faults
 			}
 		}
-		if seen[ks.Slug] {
+		if slices.ContainsFunc(out, func(o keys.Keyspace) bool { return o.Slug == ks.Slug }) {
 			own.Add("slug", "is declared twice")
 		}
-		seen[ks.Slug] = true
 		for _, f := range own {
-			f.Field = at + f.Field
+			f.Field = "keyspaces/" + strconv.Itoa(i) + "/" + f.Field
 			faults = append(faults, f)
 		}
 		out = append(out, ks)
@@ -49,76 +43,172 @@ func Keyspaces(doc []byte) ([]keys.Keyspace, error) {
 	return out, faults.Err()
 }
 
-// policy maps the settings of a policy to the core's, which has the defaults.
-func policy(in *latchkey.PolicySettings, faults *keys.Faults) keys.Policy {
-	p := keys.DefaultPolicy()
-	assign(&p.Secret.Prefix, in.Prefix)
-	if s := in.Secret; s.Given() && !s.IsNull() {
-		if s.Value.Format.Given() {
-			p.Secret.Format = token.Format(s.Value.Format.Value)
-		}
-		assignInt(&p.Secret.Length, s.Value.Length)
+// newKeyspace returns the keyspace that settings stand for by themselves.
+func newKeyspace(in *latchkey.KeyspaceSettings, faults *keys.Faults) keys.Keyspace {
+	ks := keys.Keyspace{Slug: in.Slug, Name: in.Slug, Policy: keys.DefaultPolicy()}
+	applyKeyspace(&ks, in, faults)
+	return ks
+}
+
+// applyKeyspace sets on ks what is given.
+func applyKeyspace(ks *keys.Keyspace, in *latchkey.KeyspaceSettings, faults *keys.Faults) {
+	if in.Slug != "" {
+		ks.Slug = in.Slug
 	}
-	assign(&p.Hint.Store, in.Hint.Value.Store)
-	assignInt(&p.Hint.Length, in.Hint.Value.Length)
-	if in.Environments.Given() && !in.Environments.IsNull() {
-		p.Environments = in.Environments.Value
-	}
-	assign(&p.Name.Required, in.Name.Value.Required)
-	assignInt(&p.Name.Min, in.Name.Value.Min)
-	assignInt(&p.Name.Max, in.Name.Value.Max)
-	assign(&p.Meta.Allowed, in.Meta.Value.Allowed)
-	assignInt(&p.Meta.MaxBytes, in.Meta.Value.MaxBytes)
-	assign(&p.Expiry.Required, in.Expiry.Value.Required)
-	assign(&p.Expiry.Custom, in.Expiry.Value.Custom)
-	assignSpan(&p.Expiry.Default, in.Expiry.Value.Default, "policy/expiry/default", faults)
-	assignSpan(&p.Expiry.Min, in.Expiry.Value.Min, "policy/expiry/min", faults)
-	assignSpan(&p.Expiry.Max, in.Expiry.Value.Max, "policy/expiry/max", faults)
-	if in.Limits.Given() {
-		p.Limits = limits(in.Limits.Value, "policy/limits", faults)
-	}
-	assign(&p.Permissions, in.Permissions)
-	if in.Credits.Given() && !in.Credits.IsNull() {
-		var own keys.Faults
-		p.Credits = creditSettings(&in.Credits.Value, &own).Make(time.Time{}, &own)
-		for _, f := range own {
-			f.Field = "policy/" + f.Field
-			*faults = append(*faults, f)
+	if in.Name.Given() {
+		if ks.Name = in.Name.Value; in.Name.IsNull() {
+			ks.Name = ks.Slug
 		}
 	}
-	assign(&p.PermissionWildcards, in.PermissionWildcards)
-	if in.Owner.Given() && in.Owner.Value != "any" {
-		p.Owner = keys.IdentityKind(in.Owner.Value)
-		if p.Owner == "" {
+	switch {
+	case in.Policy.IsNull():
+		ks.Policy = keys.DefaultPolicy()
+	case in.Policy.Given():
+		applyPolicy(&ks.Policy, &in.Policy.Value, faults)
+	}
+}
+
+// applyPolicy sets on p what is given. Null stands for the default.
+func applyPolicy(p *keys.Policy, in *latchkey.PolicySettings, faults *keys.Faults) {
+	def := keys.DefaultPolicy()
+	assign(&p.Secret.Prefix, in.Prefix, def.Secret.Prefix)
+	nested(in.Secret, func() { p.Secret.Format, p.Secret.Length = def.Secret.Format, def.Secret.Length }, func(s *latchkey.SecretSettings) {
+		assign((*string)(&p.Secret.Format), s.Format, string(def.Secret.Format))
+		assignInt(&p.Secret.Length, s.Length, def.Secret.Length)
+	})
+	nested(in.Hint, func() { p.Hint = def.Hint }, func(s *latchkey.HintSettings) {
+		assign(&p.Hint.Store, s.Store, def.Hint.Store)
+		assignInt(&p.Hint.Length, s.Length, def.Hint.Length)
+	})
+	assign(&p.Environments, in.Environments, nil)
+	nested(in.Name, func() { p.Name = def.Name }, func(s *latchkey.NameSettings) {
+		assign(&p.Name.Required, s.Required, def.Name.Required)
+		assignInt(&p.Name.Min, s.Min, def.Name.Min)
+		assignInt(&p.Name.Max, s.Max, def.Name.Max)
+	})
+	nested(in.Meta, func() { p.Meta = def.Meta }, func(s *latchkey.MetaSettings) {
+		assign(&p.Meta.Allowed, s.Allowed, def.Meta.Allowed)
+		assignInt(&p.Meta.MaxBytes, s.MaxBytes, def.Meta.MaxBytes)
+	})
+	nested(in.Expiry, func() { p.Expiry = def.Expiry }, func(s *latchkey.ExpirySettings) {
+		assign(&p.Expiry.Required, s.Required, def.Expiry.Required)
+		assign(&p.Expiry.Custom, s.Custom, def.Expiry.Custom)
+		assignSpan(&p.Expiry.Default, s.Default, "policy/expiry/default", faults)
+		assignSpan(&p.Expiry.Min, s.Min, "policy/expiry/min", faults)
+		assignSpan(&p.Expiry.Max, s.Max, "policy/expiry/max", faults)
+	})
+	applyDefaults(p, in, faults)
+	assign(&p.Grantable, in.Grantable, nil)
+	assign(&p.PermissionWildcards, in.PermissionWildcards, def.PermissionWildcards)
+	if in.Owner.Given() {
+		switch p.Owner = keys.IdentityKind(in.Owner.Value); {
+		case in.Owner.IsNull(), p.Owner == "any":
+			p.Owner = ""
+		case p.Owner == "":
 			faults.Add("policy/owner", `must be "any", "user" or "organization"`)
 		}
 	}
-	assign(&p.Recoverable, in.Recoverable)
-	assign(&p.SelfList, in.SelfList)
-	assign(&p.VerifyWithoutRootKey, in.VerifyWithoutRootKey)
-	return p
+	nested(in.Session, func() { p.Session = def.Session }, func(s *latchkey.SessionSettings) {
+		assign(&p.Session.Enabled, s.Enabled, def.Session.Enabled)
+		assign(&p.Session.Headers, s.Headers, def.Session.Headers)
+	})
+	nested(in.Purge, func() { p.Purge = def.Purge }, func(s *latchkey.PurgeSettings) {
+		assign(&p.Purge.Expired, s.Expired, def.Purge.Expired)
+		assign(&p.Purge.UsedUp, s.UsedUp, def.Purge.UsedUp)
+	})
+	assign((*string)(&p.LimiterDown), in.LimiterDown, string(def.LimiterDown))
+	assign(&p.Recoverable, in.Recoverable, def.Recoverable)
+	assign(&p.SelfList, in.SelfList, def.SelfList)
+	assign(&p.VerifyWithoutRootKey, in.VerifyWithoutRootKey, def.VerifyWithoutRootKey)
 }
 
-// assign sets to where a value is given. Null stands for the default.
-func assign[T any](to *T, o latchkey.Optional[T]) {
-	if o.Given() && !o.IsNull() {
+// applyDefaults sets what a key gets where its creator says nothing.
+func applyDefaults(p *keys.Policy, in *latchkey.PolicySettings, faults *keys.Faults) {
+	if in.Limits.Given() {
+		p.Limits = limits(in.Limits.Value, "policy/limits", faults)
+	}
+	assign(&p.Permissions, in.Permissions, nil)
+	if !in.Credits.Given() {
+		return
+	}
+	if in.Credits.IsNull() {
+		p.Credits = nil
+		return
+	}
+	var own keys.Faults
+	p.Credits = creditSettings(&in.Credits.Value, &own).Merge(p.Credits, time.Time{}, &own)
+	for _, f := range own {
+		f.Field = "policy/" + f.Field
+		*faults = append(*faults, f)
+	}
+}
+
+// nested applies settings that have members of their own, or resets them.
+func nested[T any](o latchkey.Optional[T], reset func(), apply func(*T)) {
+	switch {
+	case o.IsNull():
+		reset()
+	case o.Given():
+		apply(&o.Value)
+	}
+}
+
+// assign sets to where a value is given, and to the default where it is null.
+func assign[T any](to *T, o latchkey.Optional[T], def T) {
+	switch {
+	case o.IsNull():
+		*to = def
+	case o.Given():
 		*to = o.Value
 	}
 }
 
-func assignInt(to *int, o latchkey.Optional[int64]) {
-	if o.Given() && !o.IsNull() {
-		*to = int(o.Value)
+func assignInt(to *int, o latchkey.Optional[int64], def int) {
+	switch {
+	case o.IsNull():
+		*to = def
+	case o.Given():
+		*to = int(max(-1, min(o.Value, 1<<30)))
 	}
 }
 
 func assignSpan(to *span.Span, o latchkey.Optional[string], at string, faults *keys.Faults) {
-	if !o.Given() || o.IsNull() {
-		return
+	switch {
+	case o.IsNull():
+		*to = span.Span{}
+	case o.Given():
+		s, err := span.Parse(o.Value)
+		if err != nil {
+			faults.Add(at, "%v", err)
+		}
+		*to = s
 	}
-	s, err := span.Parse(o.Value)
-	if err != nil {
-		faults.Add(at, "%v", err)
+}
+
+// wirePolicy returns a policy as it is answered.
+func wirePolicy(p *keys.Policy) latchkey.Policy {
+	out := latchkey.Policy{
+		Prefix:       p.Secret.Prefix,
+		Secret:       latchkey.SecretForm{Format: string(p.Secret.Format), Length: p.Secret.Length},
+		Hint:         latchkey.HintPolicy{Store: p.Hint.Store, Length: p.Hint.Length},
+		Environments: p.Environments,
+		Name:         latchkey.NamePolicy{Required: p.Name.Required, Min: p.Name.Min, Max: p.Name.Max},
+		Meta:         latchkey.MetaPolicy{Allowed: p.Meta.Allowed, MaxBytes: p.Meta.MaxBytes},
+		Expiry: latchkey.ExpiryPolicy{
+			Required: p.Expiry.Required, Custom: p.Expiry.Custom, Default: textOrNull(p.Expiry.Default.String()),
+			Min: textOrNull(p.Expiry.Min.String()), Max: textOrNull(p.Expiry.Max.String()),
+		},
+		Limits: wireLimits(p.Limits), Permissions: p.Permissions, Credits: wireCredits(p.Credits),
+		Grantable: p.Grantable, PermissionWildcards: p.PermissionWildcards, Owner: "any",
+		Session:     latchkey.SessionPolicy{Enabled: p.Session.Enabled, Headers: p.Session.Headers},
+		Purge:       latchkey.PurgePolicy{Expired: p.Purge.Expired, UsedUp: p.Purge.UsedUp},
+		LimiterDown: string(p.LimiterDown), Recoverable: p.Recoverable, SelfList: p.SelfList, VerifyWithoutRootKey: p.VerifyWithoutRootKey,
 	}
-	*to = s
+	if p.Owner != "" {
+		out.Owner = string(p.Owner)
+	}
+	if out.Credits != nil {
+		out.Credits.RefillsAt = nil // a refill begins with a key
+	}
+	return out
 }

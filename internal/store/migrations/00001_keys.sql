@@ -13,9 +13,9 @@ CREATE TABLE installation (
 INSERT INTO installation (id, revision, oldest_schema) VALUES (1, 0, 1);
 
 CREATE TABLE workspaces (
-	id TEXT PRIMARY KEY,
+	id TEXT COLLATE "binary" PRIMARY KEY,
 	uuid TEXT NOT NULL UNIQUE,
-	path TEXT NOT NULL UNIQUE,
+	path TEXT COLLATE "binary" NOT NULL UNIQUE,
 	slug TEXT NOT NULL,
 	name TEXT NOT NULL,
 	enabled BOOLEAN NOT NULL,
@@ -38,7 +38,7 @@ CREATE TABLE keyspaces (
 );
 
 CREATE TABLE identities (
-	id TEXT PRIMARY KEY,
+	id TEXT COLLATE "binary" PRIMARY KEY,
 	workspace_id TEXT NOT NULL REFERENCES workspaces (id),
 	external_id TEXT,
 	kind TEXT NOT NULL,
@@ -115,7 +115,7 @@ CREATE TABLE key_alias (
 CREATE INDEX key_alias_by_key ON key_alias (key_id, position);
 
 CREATE TABLE permissions (
-	id TEXT PRIMARY KEY,
+	id TEXT COLLATE "binary" PRIMARY KEY,
 	workspace_id TEXT NOT NULL REFERENCES workspaces (id),
 	name TEXT NOT NULL,
 	slug TEXT NOT NULL,
@@ -127,7 +127,7 @@ CREATE TABLE permissions (
 );
 
 CREATE TABLE roles (
-	id TEXT PRIMARY KEY,
+	id TEXT COLLATE "binary" PRIMARY KEY,
 	workspace_id TEXT NOT NULL REFERENCES workspaces (id),
 	name TEXT NOT NULL,
 	slug TEXT NOT NULL,
