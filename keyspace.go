@@ -15,7 +15,7 @@ type Policy struct {
 	Prefix       string       `json:"prefix"`
 	Secret       SecretForm   `json:"secret"`
 	Hint         HintPolicy   `json:"hint"`
-	Environments []string     `json:"environments" doc:"Null: any; else the first is the default."`
+	Environments *[]string    `json:"environments" doc:"Null: any; else the first is the default."`
 	Name         NamePolicy   `json:"name"`
 	Meta         MetaPolicy   `json:"meta"`
 	Expiry       ExpiryPolicy `json:"expiry"`
@@ -24,7 +24,7 @@ type Policy struct {
 	Permissions []string `json:"permissions"`
 	Credits     *Credits `json:"credits"`
 
-	Grantable            []string      `json:"grantable" doc:"Permissions that a session, or a key as one, may give; null: the default permissions."`
+	Grantable            *[]string     `json:"grantable" doc:"Permissions that a session, or a key as one, may give; null: the default permissions."`
 	PermissionWildcards  bool          `json:"permission_wildcards" doc:"Whether * in a held permission matches a segment."`
 	Owner                string        `json:"owner" enum:"any,user,organization"`
 	Session              SessionPolicy `json:"session"`

@@ -23,14 +23,8 @@ func (ks *keyspaces) wireKey(ctx context.Context, k *keys.Key, now time.Time) (l
 		ID: k.ID, Keyspace: slug, Name: textOrNull(k.Name), Status: string(k.Status(now)),
 		Environment: textOrNull(k.Environment), Enabled: k.Enabled, Identity: wireOwner(k.Owner), Meta: raw(k.Meta),
 		Permissions: k.Permissions, Roles: k.Roles, AllowedIPs: wireAddresses(k.AllowedIPs), ExpiresAt: wireTime(k.ExpiresAt),
-		Limits: wireLimits(k.Limits), Credits: wireCredits(k.Credits), LastUsedAt: wireTime(k.LastUsedAt),
+		Limits: wireLimits(k.Limits), Credits: wireCredits(k.Credits), Secrets: wireSecrets(k.Secrets), LastUsedAt: wireTime(k.LastUsedAt),
 		CreatedAt: latchkey.Time{Time: k.CreatedAt}, UpdatedAt: latchkey.Time{Time: k.UpdatedAt},
-	}
-	for _, s := range k.Secrets {
-		out.Secrets = append(out.Secrets, latchkey.Secret{
-			ID: s.ID, Hint: hint(&s), CreatedAt: latchkey.Time{Time: s.CreatedAt},
-			ExpiresAt: wireTime(s.ExpiresAt), LastUsedAt: wireTime(s.LastUsedAt),
-		})
 	}
 	if s := k.Newest(); s != nil {
 		out.Hint = hint(s)

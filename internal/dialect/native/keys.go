@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
-	"time"
 
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -13,7 +12,6 @@ import (
 	"latchkey"
 	"latchkey/internal/httpapi"
 	"latchkey/internal/keys"
-	"latchkey/internal/span"
 )
 
 // readOnly are the members of a key that cannot be set, and may be sent back
@@ -229,21 +227,9 @@ func (d *Dialect) deleteKey(w http.ResponseWriter, r *http.Request, c *httpapi.C
 }
 
 func (d *Dialect) rotateKey(w http.ResponseWriter, r *http.Request, c *httpapi.Call) error {
-	var in latchkey.RotateRequest
-	b, err := httpapi.ReadBody(r, 0)
-	if err == nil {
-		err = httpapi.Decode(b, &in, httpapi.Decoding{Empty: true})
-	}
+	overlap, err := overlapOf(r)
 	if err != nil {
 		return err
-	}
-	var overlap time.Duration
-	if in.Overlap != "" {
-		s, err := span.Parse(in.Overlap)
-		if err != nil {
-			return keys.Faults{{Field: "overlap", Detail: err.Error()}}.Err()
-		}
-		overlap = s.Duration()
 	}
 	k, secret, err := d.manager.RotateKey(r.Context(), c.Actor, r.PathValue("id"), overlap)
 	if err != nil {

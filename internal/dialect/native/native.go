@@ -70,6 +70,7 @@ func (d *Dialect) Routes() []httpapi.Route {
 		{Method: "GET", Path: "/openapi.yaml", Caller: httpapi.Nobody, Handle: getOpenAPI, Doc: openAPIDoc},
 		{Method: "GET", Path: "/problems/{code}", Caller: httpapi.Nobody, Handle: getProblem, Doc: problemDoc},
 	}
+	routes = append(routes, d.manageRoutes()...)
 	for i := range routes {
 		routes[i].Path = latchkey.BasePath + routes[i].Path
 	}

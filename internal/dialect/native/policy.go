@@ -191,7 +191,7 @@ func wirePolicy(p *keys.Policy) latchkey.Policy {
 		Prefix:       p.Secret.Prefix,
 		Secret:       latchkey.SecretForm{Format: string(p.Secret.Format), Length: p.Secret.Length},
 		Hint:         latchkey.HintPolicy{Store: p.Hint.Store, Length: p.Hint.Length},
-		Environments: p.Environments,
+		Environments: listOrNull(p.Environments),
 		Name:         latchkey.NamePolicy{Required: p.Name.Required, Min: p.Name.Min, Max: p.Name.Max},
 		Meta:         latchkey.MetaPolicy{Allowed: p.Meta.Allowed, MaxBytes: p.Meta.MaxBytes},
 		Expiry: latchkey.ExpiryPolicy{
@@ -199,7 +199,7 @@ func wirePolicy(p *keys.Policy) latchkey.Policy {
 			Min: textOrNull(p.Expiry.Min.String()), Max: textOrNull(p.Expiry.Max.String()),
 		},
 		Limits: wireLimits(p.Limits), Permissions: p.Permissions, Credits: wireCredits(p.Credits),
-		Grantable: p.Grantable, PermissionWildcards: p.PermissionWildcards, Owner: "any",
+		Grantable: listOrNull(p.Grantable), PermissionWildcards: p.PermissionWildcards, Owner: "any",
 		Session:     latchkey.SessionPolicy{Enabled: p.Session.Enabled, Headers: p.Session.Headers},
 		Purge:       latchkey.PurgePolicy{Expired: p.Purge.Expired, UsedUp: p.Purge.UsedUp},
 		LimiterDown: string(p.LimiterDown), Recoverable: p.Recoverable, SelfList: p.SelfList, VerifyWithoutRootKey: p.VerifyWithoutRootKey,
@@ -211,4 +211,12 @@ func wirePolicy(p *keys.Policy) latchkey.Policy {
 		out.Credits.RefillsAt = nil // a refill begins with a key
 	}
 	return out
+}
+
+// listOrNull tells no list from an empty one.
+func listOrNull(list []string) *[]string {
+	if list == nil {
+		return nil
+	}
+	return &list
 }
