@@ -2,6 +2,7 @@ package keys
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -151,6 +152,25 @@ func (m *Manager) DeleteKey(ctx context.Context, by Actor, id string, match Matc
 	check := func(k *Key) error { return match.check(k.Version) }
 	return m.Store.DeleteKey(ctx, by.WorkspaceID, id, check, event(by, "key.delete", Ref{"key", id}, m.Clock()))
 }
+
+// Purge deletes a key that a verification has found expired or used up, if it
+// still is. One that is gone already is no fault.
+func (m *Manager) Purge(ctx context.Context, rec *Record) error {
+	now := m.Clock()
+	ev := event(OperatorIn(rec.Workspace), "key.delete", Ref{"key", rec.Key.ID}, now)
+	err := m.Store.DeleteKey(ctx, rec.Key.WorkspaceID, rec.Key.ID, func(k *Key) error {
+		if !k.purgeable(rec.Keyspace.Policy.Purge, k.Credits, now) {
+			return errStays
+		}
+		return nil
+	}, ev)
+	if Is(err, NotFound) || errors.Is(err, errStays) {
+		return nil
+	}
+	return err
+}
+
+var errStays = errors.New("the key has changed and stays")
 
 // EndSelf deletes the key by which the actor calls: who finds a leaked key can
 // kill it.

@@ -104,6 +104,10 @@ type Verifier struct {
 
 	// Declared is the root key that the configuration gives; nil: none.
 	Declared *Record
+
+	// Purge deletes a key that was found expired or used up, where its keyspace
+	// says so; nil: keys stay.
+	Purge func(context.Context, *Record) error
 }
 
 // Verify decides whether a presented secret is good. A secret that is not is
@@ -137,7 +141,10 @@ func (vr *Verifier) Verify(ctx context.Context, by *Actor, req *VerifyRequest) (
 			return v, nil
 		}
 		vr.Recorder.Verified(rec, v.Outcome, now)
-		return v, vr.look(ctx, &v, req)
+		if err := vr.look(ctx, &v, req); err != nil {
+			return v, err
+		}
+		return v, vr.purge(ctx, &v)
 	}
 	if req.Mode == Inspection {
 		return v, nil
@@ -150,7 +157,24 @@ func (vr *Verifier) Verify(ctx context.Context, by *Actor, req *VerifyRequest) (
 
 	// 4. Count.
 	vr.Recorder.Verified(rec, v.Outcome, now)
-	return v, nil
+	return v, vr.purge(ctx, &v)
+}
+
+// purge deletes a key that was found past its use, where its keyspace says so.
+func (vr *Verifier) purge(ctx context.Context, v *Verification) error {
+	if p := &v.Record.Keyspace.Policy.Purge; vr.Purge == nil || v.Outcome == Valid || !p.Expired && !p.UsedUp {
+		return nil
+	}
+	if !v.Record.Key.purgeable(v.Record.Keyspace.Policy.Purge, v.Credits, v.At) {
+		return nil
+	}
+	return vr.Purge(ctx, v.Record)
+}
+
+// purgeable reports whether a policy lets the key go: it has expired, or has
+// no credits left and none that come back.
+func (k *Key) purgeable(p PurgePolicy, c *Credits, now time.Time) bool {
+	return p.Expired && k.Expired(now) || p.UsedUp && c != nil && c.Remaining == 0 && c.Refill == nil
 }
 
 // visible reports whether the actor may learn that the key is there.
