@@ -14,6 +14,7 @@ import (
 
 	"latchkey"
 	"latchkey/internal/dialect/native"
+	"latchkey/internal/dialect/tatry"
 	"latchkey/internal/httpapi"
 	"latchkey/internal/keys"
 	"latchkey/internal/metrics"
@@ -163,6 +164,9 @@ var makers = []maker{
 		return native.New(v, s.manager, s.clock, func() latchkey.Server {
 			return latchkey.Server{Version: Version(), Schema: store.SchemaVersion, Revision: s.manager.Revision(), Dialects: on}
 		})
+	}},
+	{"tatry", func(s *Server, v *keys.Verifier, _ []string) httpapi.Dialect {
+		return tatry.New(v, s.manager, s.usage, s.clock, Version())
 	}},
 }
 
