@@ -16,7 +16,7 @@ type Problem struct {
 
 // A Fault is one thing that is wrong with a request.
 type Fault struct {
-	Pointer   *string `json:"pointer,omitempty" doc:"JSON pointer to the member."`
+	Pointer   *string `json:"pointer,omitzero" doc:"JSON pointer to the member."`
 	Parameter string  `json:"parameter,omitempty" doc:"The query parameter."`
 	Detail    string  `json:"detail"`
 	Position  *int    `json:"position,omitempty" doc:"The character of the member's text, from 0."`

@@ -1,6 +1,7 @@
 package latchkey
 
 import (
+	"bytes"
 	"encoding/json"
 	"time"
 )
@@ -63,8 +64,8 @@ type CreateKeyRequest struct {
 // An IdentityRef names the owner of a key: in a request by either member, or
 // as text in the place of the object.
 type IdentityRef struct {
-	ID         string `json:"id,omitempty"`
-	ExternalID string `json:"external_id,omitempty"`
+	ID         string  `json:"id,omitempty"`
+	ExternalID *string `json:"external_id" doc:"Null where the identity has none."`
 }
 
 // A Limit says how often a key may be used.
@@ -93,7 +94,7 @@ type Refill struct {
 
 // CreditSettings are what can be set of credits.
 type CreditSettings struct {
-	Remaining Optional[int64]           `json:"remaining,omitzero" doc:"Needed where the key has no credits."`
+	Remaining Optional[int64]           `json:"remaining,omitzero" doc:"Needed where the key has no credits. Where it has some, POST /keys/{id}/credits changes them, and an update may only send back what there is."`
 	Refill    Optional[RefillSettings]  `json:"refill,omitzero"`
 	RefillsAt Optional[json.RawMessage] `json:"refills_at,omitzero" doc:"Cannot be set; may be sent back as it is."`
 }
@@ -176,10 +177,10 @@ func (t Time) MarshalText() ([]byte, error) { return []byte(t.UTC().Format(TimeF
 // MarshalJSON writes the moment in [TimeForm].
 func (t Time) MarshalJSON() ([]byte, error) { return []byte(`"` + t.UTC().Format(TimeForm) + `"`), nil }
 
-// UnmarshalText reads RFC 3339.
+// UnmarshalText reads RFC 3339, after 1970 began.
 func (t *Time) UnmarshalText(b []byte) error {
-	v, err := time.Parse(time.RFC3339, string(b))
-	if err != nil || v.Year() < 1970 || v.Year() > 9999 {
+	var v time.Time // whose own reading is stricter than time.Parse
+	if err := v.UnmarshalText(bytes.ToUpper(b)); err != nil || v.UnixMilli() <= 0 || v.UTC().Year() > 9999 {
 		return errTime
 	}
 	t.Time = v.UTC().Truncate(time.Millisecond)

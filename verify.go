@@ -9,7 +9,7 @@ var errTime = errors.New("must be a time in RFC 3339, such as 2026-11-21T09:30:0
 
 // A VerifyRequest asks whether a key is good for a use.
 type VerifyRequest struct {
-	Key         string         `json:"key" required:"true" doc:"The secret that the caller presented; at most 512 characters."`
+	Key         string         `json:"key" required:"true" secret:"true" doc:"The secret that the caller presented; at most 512 characters."`
 	Keyspace    string         `json:"keyspace,omitempty" doc:"The keyspace that the key must belong to, by id or slug."`
 	Permissions *string        `json:"permissions,omitempty" doc:"What the key must be allowed to do: names with AND, OR and parentheses."`
 	Cost        *int64         `json:"cost,omitempty" doc:"Credits to take; 1 where absent; 0 looks without taking."`
@@ -68,7 +68,7 @@ type VerifiedKey struct {
 // An IdentityState is what a verification tells of the key's owner.
 type IdentityState struct {
 	ID         string          `json:"id"`
-	ExternalID string          `json:"external_id"`
+	ExternalID *string         `json:"external_id"`
 	Meta       json.RawMessage `json:"meta"`
 }
 

@@ -3,12 +3,13 @@ package httpapi
 import (
 	"bytes"
 	"encoding"
+	stdjson "encoding/json"
 	"errors"
 	"io"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
@@ -31,10 +32,18 @@ type Presence interface {
 	Present(null bool) any
 }
 
+// Bounds of what one body can make of memory and of its answer.
+const (
+	maxFaults = 100
+	maxItems  = 10_000 // in one list
+)
+
 // Decode reads a JSON body into the struct that v points to, and reports every
-// fault at once, each with the path of its member. Members without the tag
-// `required:"true"` may be absent. A member given twice is a fault, as is null
-// where the field is neither a pointer, a slice, a map nor a [Presence]. No
+// fault at once, each with the path of its member, up to a hundred. Members
+// without the tag `required:"true"` may be absent. A member given twice is a
+// fault, as is null where the field is neither a pointer, a slice, a map nor a
+// [Presence]. So is a secret with a checksum, where the field has not the tag
+// `secret:"true"`: it is in the wrong place, and might be kept in clear. No
 // value that was sent is repeated.
 func Decode(body []byte, v any, opts Decoding) error {
 	if opts.Empty && len(bytes.TrimSpace(body)) == 0 {
@@ -44,26 +53,54 @@ func Decode(body []byte, v any, opts Decoding) error {
 		in:      jsontext.NewDecoder(bytes.NewReader(body), jsontext.AllowDuplicateNames(true)),
 		lenient: opts.Lenient,
 	}
-	if err := d.value(reflect.ValueOf(v).Elem(), ""); err != nil {
+	err := d.value(reflect.ValueOf(v).Elem(), "")
+	if errors.Is(err, errEnough) {
+		return d.all()
+	}
+	if err != nil {
 		return d.syntax(body, err)
 	}
 	if _, err := d.in.ReadToken(); !errors.Is(err, io.EOF) {
 		return d.syntax(body, errMore)
 	}
-	return d.faults.Err()
+	return d.all()
 }
 
-var errMore = errors.New("more than one JSON value")
+var (
+	errMore   = errors.New("more than one JSON value")
+	errEnough = errors.New("more faults than are told")
+)
 
 type decoder struct {
 	in      *jsontext.Decoder
 	lenient bool
+	secret  bool // the member that is being read may hold a secret
 	faults  keys.Faults
+}
+
+// enough returns an error where no more faults are told.
+func (d *decoder) enough() error {
+	if len(d.faults) > maxFaults {
+		return errEnough
+	}
+	return nil
+}
+
+// all returns the faults as one error.
+func (d *decoder) all() error {
+	if len(d.faults) > maxFaults {
+		d.faults = append(d.faults[:maxFaults], keys.Fault{Detail: "there is more that is wrong"})
+	}
+	return d.faults.Err()
 }
 
 // syntax describes a body that is no JSON, without quoting it.
 func (d *decoder) syntax(body []byte, err error) error {
-	detail := "is not valid JSON, at byte " + strconv.FormatInt(d.in.InputOffset(), 10)
+	offset := d.in.InputOffset()
+	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		offset = e.ByteOffset
+	}
+	detail := "is not valid JSON, at byte " + strconv.FormatInt(offset, 10)
 	switch {
 	case len(bytes.TrimSpace(body)) == 0:
 		detail = "is empty; a JSON object is wanted"
@@ -75,7 +112,21 @@ func (d *decoder) syntax(body []byte, err error) error {
 	return &keys.Error{Code: keys.Invalid, Message: "the body " + detail, Faults: keys.Faults{{Detail: "the body " + detail}}}
 }
 
-var textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
+var (
+	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
+	jsonUnmarshaler = reflect.TypeFor[stdjson.Unmarshaler]()
+)
+
+// readsItself reports whether a type has its own way to be read.
+func readsItself(t reflect.Type) bool {
+	p := reflect.PointerTo(t)
+	return p.Implements(textUnmarshaler) || p.Implements(jsonUnmarshaler)
+}
+
+// isRaw reports whether a type keeps JSON as it was sent.
+func isRaw(t reflect.Type) bool {
+	return t == reflect.TypeFor[jsontext.Value]() || t == reflect.TypeFor[stdjson.RawMessage]()
+}
 
 // value decodes the next value into rv. An error is one of syntax; anything
 // else that is wrong is a fault.
@@ -89,7 +140,7 @@ func (d *decoder) value(rv reflect.Value, at string) error {
 		return d.value(reflect.ValueOf(target).Elem(), at)
 	}
 	switch {
-	case rv.Type() == reflect.TypeFor[jsontext.Value]():
+	case isRaw(rv.Type()):
 		return d.raw(rv, at)
 	case rv.Kind() == reflect.Pointer:
 		if kind == 'n' {
@@ -98,7 +149,8 @@ func (d *decoder) value(rv reflect.Value, at string) error {
 		}
 		rv.Set(reflect.New(rv.Type().Elem()))
 		return d.value(rv.Elem(), at)
-	case rv.Kind() == reflect.Struct && !rv.Addr().Type().Implements(textUnmarshaler):
+	case readsItself(rv.Type()):
+	case rv.Kind() == reflect.Struct:
 		return d.object(rv, at)
 	case rv.Kind() == reflect.Slice && rv.Type().Elem().Kind() != reflect.Uint8:
 		return d.array(rv, at)
@@ -115,6 +167,10 @@ func (d *decoder) raw(rv reflect.Value, at string) error {
 	v = v.Clone()
 	if !v.IsValid() { // by default a name given twice is not valid
 		d.faults.Add(at, "names a member twice")
+		return nil
+	}
+	if !d.secret && documentHoldsSecret(v) {
+		d.faults.Add(at, misplaced)
 		return nil
 	}
 	if err := v.Compact(); err != nil {
@@ -135,12 +191,16 @@ func (d *decoder) object(rv reflect.Value, at string) error {
 	fields := fieldsOf(rv.Type())
 	seen := map[string]bool{}
 	for d.in.PeekKind() != '}' {
+		if err := d.enough(); err != nil {
+			return err
+		}
 		tok, err := d.in.ReadToken()
 		if err != nil {
 			return err
 		}
 		name := tok.String()
-		field, known := fields[name]
+		field, known := fields.byName[name]
+		d.secret = field.secret
 		switch {
 		case seen[name]:
 			d.faults.Add(under(at, shown(name)), "is given twice")
@@ -158,7 +218,7 @@ func (d *decoder) object(rv reflect.Value, at string) error {
 		}
 		seen[name] = true
 	}
-	for _, name := range requiredOf(fields) {
+	for _, name := range fields.required {
 		if !seen[name] {
 			d.faults.Add(under(at, name), "is required")
 		}
@@ -182,6 +242,13 @@ func (d *decoder) array(rv reflect.Value, at string) error {
 	}
 	out := reflect.MakeSlice(rv.Type(), 0, 0)
 	for i := 0; d.in.PeekKind() != ']'; i++ {
+		if i == maxItems {
+			d.faults.Add(at, "must be at most %d entries", maxItems)
+			return errEnough
+		}
+		if err := d.enough(); err != nil {
+			return err
+		}
 		item := reflect.New(rv.Type().Elem()).Elem()
 		if err := d.value(item, under(at, strconv.Itoa(i))); err != nil {
 			return err
@@ -193,47 +260,69 @@ func (d *decoder) array(rv reflect.Value, at string) error {
 	return err
 }
 
-// leaf decodes text, numbers, booleans and types that read themselves.
+// leaf decodes text, numbers, booleans, maps and types that read themselves.
 func (d *decoder) leaf(rv reflect.Value, at string) error {
 	v, err := d.in.ReadValue()
 	if err != nil {
 		return err
 	}
-	if v.Kind() == 'n' {
+	isMap := rv.Kind() == reflect.Map && !readsItself(rv.Type())
+	switch {
+	case v.Kind() == 'n' && (isMap || rv.Kind() == reflect.Slice):
+		rv.SetZero()
+	case v.Kind() == 'n':
 		d.faults.Add(at, "must not be null")
-		return nil
-	}
-	if rv.Kind() == reflect.Map && v.Kind() != '{' {
+	case isMap && v.Kind() != '{':
 		d.faults.Add(at, "must be an object")
-		return nil
-	}
-	if err := json.Unmarshal(v, rv.Addr().Interface()); err != nil {
-		d.faults.Add(at, "%s", wanted(rv, v.Kind(), err))
+	case !v.IsValid():
+		d.faults.Add(at, "names a member twice")
+	case !d.secret && documentHoldsSecret(v):
+		d.faults.Add(at, misplaced)
+	default:
+		if err := json.Unmarshal(v, rv.Addr().Interface()); err != nil {
+			d.faults.Add(at, "%s", wanted(rv, v, err))
+		}
 	}
 	return nil
 }
 
+const misplaced = "holds a secret, which has no place here"
+
 // wanted says what a member must be.
-func wanted(rv reflect.Value, kind jsontext.Kind, err error) string {
-	if rv.Addr().Type().Implements(textUnmarshaler) {
-		if kind != '"' {
-			return "must be text"
-		}
-		if p, ok := errors.AsType[*json.SemanticError](err); ok && p.Err != nil {
-			return p.Err.Error()
-		}
-	}
-	switch rv.Kind() {
-	case reflect.String:
+func wanted(rv reflect.Value, v jsontext.Value, err error) string {
+	switch {
+	case readsItself(rv.Type()):
+		return complaint(rv, v, err)
+	case rv.Kind() == reflect.String:
 		return "must be text"
-	case reflect.Bool:
+	case rv.Kind() == reflect.Bool:
 		return "must be true or false"
-	case reflect.Int, reflect.Int64, reflect.Int32:
+	case rv.CanInt(), rv.CanUint():
 		return "must be an integer, at most 19 digits"
-	case reflect.Float64:
+	case rv.CanFloat():
 		return "must be a number"
 	}
 	return "has the wrong type"
+}
+
+// complaint returns what a type that reads itself has to say, unless that may
+// repeat what was sent.
+func complaint(rv reflect.Value, v jsontext.Value, err error) string {
+	if v.Kind() != '"' && rv.Addr().Type().Implements(textUnmarshaler) {
+		return "must be text"
+	}
+	p, ok := errors.AsType[*json.SemanticError](err)
+	if !ok || p.Err == nil {
+		return "has the wrong type"
+	}
+	sent := string(v)
+	if text, err := jsontext.AppendUnquote(nil, v); err == nil {
+		sent = string(text)
+	}
+	if detail := p.Err.Error(); sent != "" && !strings.Contains(detail, sent) {
+		return detail
+	}
+	return "is not well formed"
 }
 
 // under returns the path of a member.
@@ -254,34 +343,35 @@ func shown(name string) string {
 	return name
 }
 
-type field struct {
-	index    []int
-	required bool
-	order    int
+// fields are what [Decode] needs to know of a struct.
+type fields struct {
+	byName   map[string]field
+	required []string // names, in the order of the struct
 }
 
+type field struct {
+	index  []int
+	secret bool
+}
+
+var knownFields sync.Map // reflect.Type → *fields
+
 // fieldsOf maps the JSON names of a struct's fields to them.
-func fieldsOf(t reflect.Type) map[string]field {
-	out := map[string]field{}
-	for i, f := range reflect.VisibleFields(t) {
+func fieldsOf(t reflect.Type) *fields {
+	if known, ok := knownFields.Load(t); ok {
+		return known.(*fields)
+	}
+	out := &fields{byName: map[string]field{}}
+	for _, f := range reflect.VisibleFields(t) {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if name == "" || name == "-" {
 			continue
 		}
-		out[name] = field{index: f.Index, required: f.Tag.Get("required") == "true", order: i}
-	}
-	return out
-}
-
-// requiredOf returns the names of the fields that must be there, in the order
-// of the struct.
-func requiredOf(fields map[string]field) []string {
-	var out []string
-	for name, f := range fields {
-		if f.required {
-			out = append(out, name)
+		out.byName[name] = field{index: f.Index, secret: f.Tag.Get("secret") == "true"}
+		if f.Tag.Get("required") == "true" {
+			out.required = append(out.required, name)
 		}
 	}
-	slices.SortFunc(out, func(a, b string) int { return fields[a].order - fields[b].order })
+	knownFields.Store(t, out)
 	return out
 }

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 
@@ -14,99 +13,8 @@ import (
 )
 
 // Handler serves all dialects on one mux. Nothing that it answers is a
-// redirect.
-func Handler(a API) http.Handler {
-	mux := http.NewServeMux()
-	fixed := map[string]map[string]http.Handler{} // path without wildcards → method → handler
-	refused := newSampler(10)
-	claims := []claim{{"", a.guard(a.Fallback, unrouted(), refused)}}
-	for _, d := range append(slices.Clone(a.Dialects), a.Fallback) {
-		methods := map[string][]string{} // path → methods
-		for _, rt := range d.Routes() {
-			h := a.guard(d, rt, refused)
-			mux.Handle(rt.Pattern(), h)
-			if !strings.Contains(rt.Path, "{") {
-				if fixed[rt.Path] == nil {
-					fixed[rt.Path] = map[string]http.Handler{}
-				}
-				fixed[rt.Path][rt.Method] = h
-			}
-			methods[rt.Path] = append(methods[rt.Path], rt.Method)
-		}
-		for path, ms := range methods {
-			mux.Handle(path, a.guard(d, wrongMethod(ms), refused))
-		}
-		fallback := a.guard(d, unrouted(), refused)
-		for _, prefix := range d.Claims() {
-			claims = append(claims, claim{prefix, fallback})
-		}
-	}
-	slices.SortFunc(claims, func(x, y claim) int { return len(y.prefix) - len(x.prefix) })
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { claimed(claims, r.URL.Path).ServeHTTP(w, r) })
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// The mux would find the same; this is the shorter way of the paths that are hot.
-		if h := fixed[r.URL.Path][r.Method]; h != nil && r.URL.RawPath == "" {
-			h.ServeHTTP(w, r)
-			return
-		}
-		if !tidy(r) {
-			claimed(claims, r.URL.Path).ServeHTTP(w, r)
-			return
-		}
-		mux.ServeHTTP(w, r)
-	})
-}
-
-// A claim is a path prefix and who answers for it.
-type claim struct {
-	prefix  string
-	handler http.Handler
-}
-
-func claimed(claims []claim, path string) http.Handler {
-	i := slices.IndexFunc(claims, func(c claim) bool { return strings.HasPrefix(path, c.prefix) })
-	return claims[i].handler // the last claim is the empty prefix
-}
-
-// tidy collapses doubled slashes in the path, and reports whether the mux may
-// see it: one with dots as a segment, or none at all, it would redirect.
-func tidy(r *http.Request) bool {
-	for strings.Contains(r.URL.Path, "//") {
-		r.URL.Path = strings.ReplaceAll(r.URL.Path, "//", "/")
-		r.URL.RawPath = strings.ReplaceAll(r.URL.RawPath, "//", "/")
-	}
-	path := r.URL.EscapedPath()
-	if !strings.HasPrefix(path, "/") || strings.Contains(path, "//") {
-		return false
-	}
-	if !strings.Contains(path, "/.") {
-		return true
-	}
-	for segment := range strings.SplitSeq(path, "/") {
-		if segment == "." || segment == ".." {
-			return false
-		}
-	}
-	return true
-}
-
-func unrouted() Route {
-	return Route{Path: "(unrouted)", Caller: Nobody, Handle: func(http.ResponseWriter, *http.Request, *Call) error {
-		return keys.Errorf(keys.NotFound, "there is nothing at this path")
-	}}
-}
-
-func wrongMethod(methods []string) Route {
-	if slices.Contains(methods, http.MethodGet) {
-		methods = append(methods, http.MethodHead)
-	}
-	slices.Sort(methods)
-	allow := strings.Join(methods, ", ")
-	return Route{Path: "(unrouted)", Caller: Nobody, Handle: func(w http.ResponseWriter, r *http.Request, _ *Call) error {
-		w.Header().Set("Allow", allow)
-		return keys.Errorf(MethodNotAllowed, "this path takes %s", allow)
-	}}
-}
+// redirect. It panics where two dialects have a route in common.
+func Handler(a API) http.Handler { return newRouter(&a) }
 
 // guard wraps a route in all that every request gets.
 func (a *API) guard(d Dialect, rt Route, refused *sampler) http.Handler {
@@ -123,38 +31,44 @@ func (a *API) guard(d Dialect, rt Route, refused *sampler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		c := &Call{ResponseWriter: w, verify: verify}
-		c.Origin.RequestID = requestID(r)
+		c.Origin = keys.Origin{RequestID: requestID(r), Addr: clientAddr(r, a.TrustedProxies)}
 		w.Header()["X-Request-Id"] = []string{c.Origin.RequestID}
-		var err error
-		defer func() {
-			if p := recover(); p != nil {
-				if p == http.ErrAbortHandler {
-					panic(p)
-				}
-				// The value of a panic may hold what a caller sent: its type tells enough.
-				err = fmt.Errorf("panic of type %T\n%s", p, debug.Stack())
-				a.fail(d, c, r, err)
-			}
-			took := time.Since(start)
-			observe(c.status, took)
-			logLine(r, log, &rt, c, took, err, refused)
-		}()
-		c.Origin.Addr = clientAddr(r, a.TrustedProxies)
-		if err = a.admit(d, &rt, r, c); err == nil {
-			err = rt.Handle(c, r, c)
+
+		err := a.serve(d, &rt, r, c)
+		half := err != nil && c.status != 0
+		if err != nil && !half {
+			d.WriteError(c, r, keys.AsError(err))
 		}
-		if err != nil {
-			a.fail(d, c, r, err)
+		if c.status == 0 {
+			c.status = http.StatusOK // as net/http answers where nobody does
+		}
+		took := time.Since(start)
+		observe(c.status, took)
+		logLine(r, log, &rt, c, took, err, refused)
+		if half {
+			// The connection is cut, so that nobody takes half an answer for one.
+			panic(http.ErrAbortHandler)
 		}
 	})
 }
 
-// fail answers with an error, unless an answer has begun.
-func (a *API) fail(d Dialect, c *Call, r *http.Request, err error) {
-	if c.status != 0 {
-		return
+// serve lets a route's handler answer. A panic becomes an error.
+func (a *API) serve(d Dialect, rt *Route, r *http.Request, c *Call) (err error) {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		if p == http.ErrAbortHandler {
+			panic(p)
+		}
+		// The value of a panic may hold what a caller sent: its type tells enough.
+		err = &keys.Error{Code: keys.Internal, Message: "internal error", Err: fmt.Errorf("panic of type %T\n%s", p, debug.Stack())}
+	}()
+	if err := a.admit(d, rt, r, c); err != nil {
+		return err
 	}
-	d.WriteError(c, r, keys.AsError(err))
+	return rt.Handle(c, r, c)
 }
 
 // admit finds out who calls.
@@ -179,9 +93,14 @@ func (a *API) admit(d Dialect, rt *Route, r *http.Request, c *Call) (err error) 
 }
 
 // BearerToken returns the credential of an Authorization header with the word
-// Bearer, in any case, or the zero Secret.
+// Bearer, in any case, or the zero Secret. Of two headers, proxies and servers
+// may choose differently: they are no credential.
 func BearerToken(r *http.Request) token.Secret {
-	scheme, s, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	lines := r.Header["Authorization"]
+	if len(lines) != 1 {
+		return token.Secret{}
+	}
+	scheme, s, ok := strings.Cut(lines[0], " ")
 	if !ok || !strings.EqualFold(scheme, "Bearer") {
 		return token.Secret{}
 	}

@@ -85,9 +85,12 @@ type Call struct {
 }
 
 // Verified tells that the request was a verification, and how it went, for
-// metrics and the log. A batch calls it for each.
+// metrics and the log. A batch calls it for each; the log names the first that
+// it has something to say of.
 func (c *Call) Verified(o keys.Outcome) {
-	c.outcome, c.verified = o, true
+	if !c.verified || quiet(c.outcome) {
+		c.outcome, c.verified = o, true
+	}
 	if c.verify != nil {
 		c.verify(o)
 	}
@@ -95,7 +98,7 @@ func (c *Call) Verified(o keys.Outcome) {
 
 // WriteHeader notes the status for metrics and the log.
 func (c *Call) WriteHeader(status int) {
-	if c.status == 0 {
+	if c.status == 0 && status >= 200 {
 		c.status = status
 	}
 	c.ResponseWriter.WriteHeader(status)

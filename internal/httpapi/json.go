@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"latchkey/internal/keys"
 )
@@ -99,9 +100,10 @@ func JSON[Req, Resp any](status int, opts Decoding, fn func(ctx context.Context,
 }
 
 // WriteJSON answers with v. Empty lists and maps are written as such, not as
-// null.
+// null, and bytes that are no UTF-8 as U+FFFD: an answer does not fail because
+// it quotes what was sent.
 func WriteJSON(w http.ResponseWriter, status int, contentType string, v any) error {
-	body, err := json.Marshal(v, json.Deterministic(true))
+	body, err := json.Marshal(v, json.Deterministic(true), jsontext.AllowInvalidUTF8(true))
 	if err != nil {
 		return err
 	}

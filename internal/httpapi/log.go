@@ -26,7 +26,7 @@ func logLine(r *http.Request, log *slog.Logger, rt *Route, c *Call, took time.Du
 			}
 		}
 	} else if c.verified {
-		if c.outcome == keys.Valid || c.outcome == keys.KeyNotFound || !refused.take(time.Now()) {
+		if quiet(c.outcome) || !refused.take(time.Now()) {
 			return
 		}
 	} else if rt.Quiet {
@@ -47,6 +47,10 @@ func logLine(r *http.Request, log *slog.Logger, rt *Route, c *Call, took time.Du
 	}
 	log.LogAttrs(r.Context(), level, "request", attrs...)
 }
+
+// quiet reports whether the log passes over an outcome: what is well, and the
+// guesses of strangers.
+func quiet(o keys.Outcome) bool { return o == keys.Valid || o == keys.KeyNotFound }
 
 // loggable returns what may be logged of an error: the code alone of one that
 // tells the caller about the request, which may quote it, and the whole of a

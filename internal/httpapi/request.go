@@ -10,10 +10,10 @@ import (
 	"sync/atomic"
 )
 
-// requestID returns the caller's own X-Request-Id where it is fit to be shown,
-// or a new one.
+// requestID returns the caller's own X-Request-Id where it is fit to be shown
+// and kept, or a new one. A secret in its place is not.
 func requestID(r *http.Request) string {
-	if ids := r.Header["X-Request-Id"]; len(ids) == 1 && validRequestID(ids[0]) {
+	if ids := r.Header["X-Request-Id"]; len(ids) == 1 && validRequestID(ids[0]) && !holdsSecret(ids[0]) {
 		return ids[0]
 	}
 	return newRequestID()
@@ -75,8 +75,14 @@ func isTrusted(a netip.Addr, trusted []netip.Prefix) bool {
 	return slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// parseHop reads one entry of X-Forwarded-For, with or without a port.
+// parseHop reads one entry of X-Forwarded-For, with or without a port, and an
+// IPv6 address with or without brackets.
 func parseHop(s string) (netip.Addr, bool) {
+	if inner, ok := strings.CutPrefix(s, "["); ok {
+		if inner, ok = strings.CutSuffix(inner, "]"); ok {
+			s = inner
+		}
+	}
 	if a, err := netip.ParseAddr(s); err == nil {
 		return a.Unmap().WithZone(""), true
 	}

@@ -186,7 +186,7 @@ func Declare(secret token.Secret, root Workspace, now time.Time) *Record {
 			Secrets:   []Secret{{ID: token.ZeroID("sec"), Hash: secret.Sum(), CreatedAt: now}},
 			CreatedBy: Creator{Kind: Operator}, CreatedAt: now, UpdatedAt: now, Version: 1,
 		},
-		SecretID: token.ZeroID("sec"), Workspace: root, Live: true,
+		SecretID: token.ZeroID("sec"), Workspace: root, Live: true, Permissions: []string{"*"},
 	}
 	rec.Prepare()
 	return rec

@@ -24,7 +24,7 @@ func (m *Manager) CreateKey(ctx context.Context, by Actor, nk NewKey) (Key, toke
 	if err := by.Need(ResKeys, "", "create"); err != nil {
 		return Key{}, token.Secret{}, err
 	}
-	ks, err := m.keyspaceFor(ctx, by, nk.Keyspace)
+	ks, err := m.keyspaceFor(ctx, by, &nk)
 	if err != nil {
 		return Key{}, token.Secret{}, err
 	}
@@ -55,14 +55,20 @@ func (m *Manager) CreateKey(ctx context.Context, by Actor, nk NewKey) (Key, toke
 	return k, secret, nil
 }
 
-// keyspaceFor finds the keyspace that a new key goes to.
-func (m *Manager) keyspaceFor(ctx context.Context, by Actor, ref string) (Keyspace, error) {
+// keyspaceFor finds the keyspace that a new key goes to. One that is not there
+// is a fault of the request, whose other faults are found with a policy that
+// asks for nothing.
+func (m *Manager) keyspaceFor(ctx context.Context, by Actor, nk *NewKey) (Keyspace, error) {
+	ref := nk.Keyspace
 	if ref == "" {
 		ref = DefaultKeyspace
 	}
 	ks, err := m.Store.Keyspace(ctx, by.WorkspaceID, ref)
 	if Is(err, NotFound) {
-		return ks, Faults{{Field: "keyspace", Detail: "there is no such keyspace"}}.Err()
+		nk.Faults.Merge(Faults{{Field: "keyspace", Detail: "there is no such keyspace"}})
+		p := DefaultPolicy()
+		p.Name.Min, p.Meta.MaxBytes = 0, maxMeta
+		return Keyspace{Policy: p}, nil
 	}
 	if err == nil {
 		err = by.Need(ResKeys, ks.ID, "create")
@@ -84,7 +90,7 @@ func (m *Manager) settle(ctx context.Context, ks *Keyspace, k *Key, s KeySetting
 	if err := m.checkOwner(ctx, ks, k, &faults); err != nil {
 		return err
 	}
-	return faults.Err()
+	return m.allFaults(ctx, k, s.Faults, faults)
 }
 
 // checkOwner reports an owner that is not there, or not of the kind that the
@@ -99,7 +105,11 @@ func (m *Manager) checkOwner(ctx context.Context, ks *Keyspace, k *Key, faults *
 		i, err := m.Store.Identity(ctx, k.WorkspaceID, ref)
 		switch {
 		case err == nil:
-			k.Owner, kind = Owner{ID: i.ID, ExternalID: i.ExternalID}, i.Kind
+			is := Owner{ID: i.ID, ExternalID: i.ExternalID}
+			if !k.Owner.names(is) {
+				faults.Add(field+"/external_id", "is not that of the identity with this id")
+			}
+			k.Owner, kind = is, i.Kind
 		case !Is(err, NotFound):
 			return err
 		case field == "identity":

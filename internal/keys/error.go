@@ -3,6 +3,8 @@ package keys
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -81,6 +83,24 @@ type Faults []Fault
 // Add notes a fault in the member at field.
 func (fs *Faults) Add(field, format string, args ...any) {
 	*fs = append(*fs, Fault{Field: field, Detail: fmt.Sprintf(format, args...)})
+}
+
+// Merge adds more faults, but for those about members of which something was
+// said already: a member of the wrong type is not also too short.
+func (fs *Faults) Merge(more Faults) {
+	said := slices.Clone(*fs)
+	for _, f := range more {
+		if !slices.ContainsFunc(said, func(s Fault) bool { return within(f.Field, s.Field) || within(s.Field, f.Field) }) {
+			*fs = append(*fs, f)
+		}
+	}
+}
+
+// within reports whether the path of a member is that of another one or leads
+// into it.
+func within(inner, outer string) bool {
+	rest, ok := strings.CutPrefix(inner, outer)
+	return ok && (outer == "" || rest == "" || rest[0] == '/')
 }
 
 // Err returns the faults as one error, or nil when there are none.

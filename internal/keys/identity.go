@@ -31,8 +31,9 @@ type Identity struct {
 	UpdatedAt   time.Time
 }
 
-// An Owner names an identity: by ID, or by ExternalID, which makes one of
-// kind [Customer] where there is none. The zero Owner is nobody.
+// An Owner names an identity: by ID, or by ExternalID alone, which makes one
+// of kind [Customer] where there is none. In what is asked for, the ID may be
+// an external id, of one that must be there. The zero Owner is nobody.
 type Owner struct {
 	ID         string
 	ExternalID string
@@ -40,6 +41,18 @@ type Owner struct {
 
 // IsZero reports whether o is nobody.
 func (o Owner) IsZero() bool { return o == Owner{} }
+
+// names reports whether o names the owner that is, whose ID and ExternalID are
+// known. An ID may stand for either.
+func (o Owner) names(is Owner) bool {
+	switch {
+	case o.IsZero() || is.IsZero():
+		return o == is
+	case o.ID != "" && o.ID != is.ID && o.ID != is.ExternalID:
+		return false
+	}
+	return o.ExternalID == "" || o.ExternalID == is.ExternalID
+}
 
 // A Role is a named set of permissions.
 type Role struct {

@@ -99,6 +99,9 @@ const (
 	LimitAllow   LimiterDown = "allow"
 )
 
+// maxMeta bounds what a policy may allow of metadata, in bytes.
+const maxMeta = 32 << 10
+
 // DefaultPolicy returns the policy of a keyspace whose maker says nothing.
 func DefaultPolicy() Policy {
 	return Policy{
@@ -148,8 +151,8 @@ func (p *Policy) validate(faults *Faults) {
 	if p.Name.Min < 0 || p.Name.Max > MaxText || p.Name.Min > p.Name.Max {
 		faults.Add("policy/name", "must have 0 <= min <= max <= %d", MaxText)
 	}
-	if p.Meta.MaxBytes < 2 || p.Meta.MaxBytes > 32<<10 {
-		faults.Add("policy/meta/max_bytes", "must be from 2 to %d", 32<<10)
+	if p.Meta.MaxBytes < 2 || p.Meta.MaxBytes > maxMeta {
+		faults.Add("policy/meta/max_bytes", "must be from 2 to %d", maxMeta)
 	}
 	p.Expiry.validate(faults)
 	validateLimits("policy/limits", p.Limits, faults)
@@ -187,13 +190,15 @@ func validateLimits(field string, limits []ratelimit.Limit, faults *Faults) {
 	}
 	for i, l := range limits {
 		at := field + "/" + itoa(i)
-		if err := l.Validate(); err != nil {
-			faults.Add(at, "%v", err)
-		}
+		checkLimit(at, l, faults)
 		if slices.ContainsFunc(limits[:i], func(o ratelimit.Limit) bool { return o.Name == l.Name }) {
-			faults.Add(at+"/name", "two limits have the name %q", l.Name)
+			faults.Add(at+"/name", "another limit has this name")
 		}
 	}
+}
+
+func checkLimit(at string, l ratelimit.Limit, faults *Faults) {
+	l.Check(func(member, detail string) { faults.Add(at+"/"+member, "%s", detail) })
 }
 
 func validatePermissions(field string, names []string, faults *Faults) {

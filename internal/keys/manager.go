@@ -174,7 +174,7 @@ var errStays = errors.New("the key has changed and stays")
 
 // EndSelf deletes the key by which the actor calls: who finds a leaked key can
 // kill it.
-func (m *Manager) EndSelf(ctx context.Context, by Actor) error {
+func (m *Manager) EndSelf(ctx context.Context, by Actor, match Match) error {
 	if by.Record == nil {
 		return Errorf(Unauthenticated, "a key is needed")
 	}
@@ -182,15 +182,16 @@ func (m *Manager) EndSelf(ctx context.Context, by Actor) error {
 		return Errorf(Conflict, "this root key is given by the configuration (LATCHKEY_ROOT_KEY) and ends when that changes")
 	}
 	k := &by.Record.Key
+	check := func(k *Key) error { return match.check(k.Version) }
 	if !k.Root {
-		return m.Store.DeleteKey(ctx, k.WorkspaceID, k.ID, agree, event(by, "key.delete", Ref{"key", k.ID}, m.Clock()))
+		return m.Store.DeleteKey(ctx, k.WorkspaceID, k.ID, check, event(by, "key.delete", Ref{"key", k.ID}, m.Clock()))
 	}
 	m.roots.Lock()
 	defer m.roots.Unlock()
 	if err := m.keepOneRoot(ctx, k); err != nil {
 		return err
 	}
-	return m.Store.DeleteKey(ctx, k.WorkspaceID, k.ID, agree, event(by, "root_key.delete", Ref{"root_key", k.ID}, m.Clock()))
+	return m.Store.DeleteKey(ctx, k.WorkspaceID, k.ID, check, event(by, "root_key.delete", Ref{"root_key", k.ID}, m.Clock()))
 }
 
 func agree(*Key) error { return nil }

@@ -47,6 +47,7 @@ func (m *Manager) settleRoot(ctx context.Context, by Actor, k *Key, s *KeySettin
 			faults.Add(m.name, "a root key has none")
 		}
 	}
+	s.changes(k)
 	p := DefaultPolicy()
 	p.check(s, s.ExpiresAt.Set, creating, now, &faults)
 	if s.Permissions.Set {
@@ -212,6 +213,7 @@ func (m *Manager) UpdateRootKey(ctx context.Context, by Actor, id string, s KeyS
 			return err
 		}
 		was := k.full(now)
+		s := s // change may be called again
 		if err := m.settleRoot(ctx, by, k, &s, false, now); err != nil {
 			return err
 		}
@@ -251,8 +253,8 @@ func (m *Manager) DeleteRootKey(ctx context.Context, by Actor, id string, match 
 
 // RotateRootKey gives a root key a new secret, as [Manager.RotateKey] does.
 func (m *Manager) RotateRootKey(ctx context.Context, by Actor, id string, overlap time.Duration) (Key, token.Secret, error) {
-	if overlap < 0 || overlap > MaxOverlap {
-		return Key{}, token.Secret{}, Faults{{Field: "overlap", Detail: "must be from 0s to 30d"}}.Err()
+	if err := CheckOverlap(overlap).Err(); err != nil {
+		return Key{}, token.Secret{}, err
 	}
 	if _, err := m.rootKey(ctx, by, id, "update"); err != nil {
 		return Key{}, token.Secret{}, err

@@ -33,6 +33,18 @@ type KeySettings struct {
 	Limits      Maybe[[]ratelimit.Limit]
 	Credits     Maybe[*CreditSettings] // nil: unmetered
 	Extra       Extra                  // documents to set; "" deletes one
+
+	// MergeMeta makes of the present metadata and Meta what is to be kept; nil
+	// keeps Meta itself.
+	MergeMeta func(present, meta string) string
+
+	// Present is called by an update with the key as it is, and adds what the
+	// request says of it that is not so; nil where it says nothing.
+	Present func(*Key, *Faults) error
+
+	// Faults are what is wrong already with the request. They are told with
+	// all the rest.
+	Faults Faults
 }
 
 // CreditSettings are the settings of credits, each given or not.
@@ -52,7 +64,7 @@ func (s *CreditSettings) Merge(c *Credits, now time.Time, faults *Faults) *Credi
 type RefillSettings struct {
 	Amount Maybe[int64]
 	Every  Maybe[Rhythm]
-	Day    Maybe[int] // 1 where not given
+	Day    Maybe[int] // 0 stands for the first, where there is a day
 	Mode   Maybe[RefillMode]
 }
 
@@ -82,6 +94,21 @@ func (p *Policy) defaults(s *KeySettings, now time.Time) {
 	if !s.Enabled.Set {
 		s.Enabled = Some(true)
 	}
+}
+
+// changes leaves out what a key has already: what is sent back as it is was
+// allowed once, whatever the keyspace asks for today.
+func (s *KeySettings) changes(k *Key) {
+	if s.Meta.Set && s.MergeMeta != nil {
+		s.Meta.Value = s.MergeMeta(k.Meta, s.Meta.Value)
+	}
+	if n := s.Name.Value; n == nil && k.Name == "" || n != nil && *n == k.Name && k.Name != "" {
+		s.Name.Set = false
+	}
+	s.Environment.Set = s.Environment.Set && s.Environment.Value != k.Environment
+	s.ExpiresAt.Set = s.ExpiresAt.Set && !s.ExpiresAt.Value.Equal(k.ExpiresAt)
+	s.Owner.Set = s.Owner.Set && !s.Owner.Value.names(k.Owner)
+	s.Meta.Set = s.Meta.Set && s.Meta.Value != k.Meta
 }
 
 // check reports what of the settings the keyspace does not allow. chosen says
@@ -232,12 +259,18 @@ func (s *CreditSettings) apply(c *Credits, now time.Time, faults *Faults) *Credi
 	if s.Remaining.Set {
 		out.Remaining = s.Remaining.Value
 	}
+	var own, more Faults
 	if s.Refill.Set {
-		if r := s.Refill.Value.apply(out.Refill, faults); !r.equal(out.Refill) {
+		if r := s.Refill.Value.apply(out.Refill, &own); !r.equal(out.Refill) {
 			out.Refill, out.RefilledAt = r, now
 		}
 	}
-	out.validate("credits", faults)
+	out.validate("credits", &more)
+	own.Merge(more)
+	*faults = append(*faults, own...)
+	if c != nil && out == c.At(now) {
+		return c // a refill that was due meanwhile is no change of settings
+	}
 	return &out
 }
 
@@ -262,9 +295,9 @@ func (s *RefillSettings) apply(r *Refill, faults *Faults) *Refill {
 		out.Every, out.Span = s.Every.Value.Every, s.Every.Value.Span
 	}
 	switch {
-	case s.Day.Set:
+	case s.Day.Set && s.Day.Value != 0:
 		out.Day = s.Day.Value
-	case out.Every == Monthly && out.Day == 0:
+	case out.Every == Monthly && (s.Day.Set || out.Day == 0):
 		out.Day = 1
 	case out.Every != Monthly:
 		out.Day = 0

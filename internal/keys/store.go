@@ -132,8 +132,8 @@ type WorkspaceStore interface {
 	// a workspace already; then it changes nothing and made is false.
 	Initialize(ctx context.Context, ws *Workspace, ks *Keyspace, root *Key, ev Event) (made bool, err error)
 
-	// InsertWorkspace must add ws, with the keyspace that is its default one. A
-	// taken path is a Conflict, and a workspace above it that is not there an
+	// InsertWorkspace must add ws, with the keyspace that is its default one
+	// (nil: none). A taken path is a Conflict, and a workspace above it that is not there an
 	// Invalid error.
 	InsertWorkspace(ctx context.Context, ws *Workspace, ks *Keyspace, ev Event) error
 

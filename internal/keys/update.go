@@ -23,17 +23,57 @@ func (m *Manager) UpdateKey(ctx context.Context, by Actor, id string, s KeySetti
 		if err := match.check(k.Version); err != nil {
 			return err
 		}
+		s, present := s, m.asOf(*k, now)
 		var faults Faults
-		chosen := s.ExpiresAt.Set && !s.ExpiresAt.Value.Equal(k.ExpiresAt)
-		ks.Policy.check(&s, chosen, false, now, &faults)
+		if s.Present != nil {
+			if err := s.Present(&present, &faults); err != nil {
+				return err
+			}
+		}
+		s.changes(k)
+		ks.Policy.check(&s, s.ExpiresAt.Set, false, now, &faults)
 		s.apply(k, now, &faults)
 		if s.Owner.Set {
 			if err := m.checkOwner(ctx, &ks, k, &faults); err != nil {
 				return err
 			}
 		}
-		return faults.Err()
+		return m.allFaults(ctx, k, s.Faults, faults)
 	})
+}
+
+// allFaults returns what is wrong with the settings that k was given, as one
+// error: what was known before, and what was found now. The store reports roles
+// that are not there, which it is not asked for where there are faults already.
+func (m *Manager) allFaults(ctx context.Context, k *Key, known, found Faults) error {
+	all := slices.Clone(known)
+	all.Merge(found)
+	if len(all) == 0 {
+		return nil
+	}
+	var roles Faults
+	if err := m.checkRoles(ctx, k.WorkspaceID, "roles", k.Roles, &roles); err != nil {
+		return err
+	}
+	all.Merge(roles)
+	return all.Err()
+}
+
+// checkRoles reports roles that are not there.
+func (m *Manager) checkRoles(ctx context.Context, workspaceID, field string, names []string, faults *Faults) error {
+	if len(names) > MaxRoles {
+		return nil // which is reported anyway
+	}
+	for i, name := range names {
+		r, err := m.Store.Role(ctx, workspaceID, name)
+		if err != nil && !Is(err, NotFound) {
+			return err
+		}
+		if err != nil || r.Name != name {
+			faults.Add(field+"/"+itoa(i), "there is no such role")
+		}
+	}
+	return nil
 }
 
 func (m *Manager) update(ctx context.Context, by Actor, id, action string, now time.Time, change func(*Key) error) (Key, error) {
@@ -47,11 +87,19 @@ func (m *Manager) update(ctx context.Context, by Actor, id, action string, now t
 // MaxOverlap bounds how long a secret works on after its key was rotated.
 const MaxOverlap = 30 * 24 * time.Hour
 
+// CheckOverlap reports an overlap that no rotation may have.
+func CheckOverlap(overlap time.Duration) (faults Faults) {
+	if overlap < 0 || overlap > MaxOverlap {
+		faults.Add("overlap", "must be from 0s to 30d")
+	}
+	return faults
+}
+
 // RotateKey gives a key a new secret. The ones that it has work until the
 // overlap ends, and never longer than they would have.
 func (m *Manager) RotateKey(ctx context.Context, by Actor, id string, overlap time.Duration) (Key, token.Secret, error) {
-	if overlap < 0 || overlap > MaxOverlap {
-		return Key{}, token.Secret{}, Faults{{Field: "overlap", Detail: "must be from 0s to 30d"}}.Err()
+	if err := CheckOverlap(overlap).Err(); err != nil {
+		return Key{}, token.Secret{}, err
 	}
 	k, err := m.key(ctx, by, id, "rotate")
 	if err != nil {
@@ -132,34 +180,60 @@ func (d Delta) apply(names []string) []string {
 	return unique(append(kept, d.Add...))
 }
 
-func (d Delta) check(faults *Faults) {
+// CheckRoles reports what is wrong with a delta of roles, whatever there is.
+func (d Delta) CheckRoles() (faults Faults) {
+	if len(d.Add) > MaxRoles {
+		faults.Add("add", "must be at most %d roles", MaxRoles)
+	}
+	d.checkBoth(&faults)
+	return faults
+}
+
+// CheckPermissions reports what is wrong with a delta of permissions.
+func (d Delta) CheckPermissions() (faults Faults) {
+	validatePermissions("add", d.Add, &faults)
+	d.checkBoth(&faults)
+	return faults
+}
+
+func (d Delta) checkBoth(faults *Faults) {
 	for i, n := range d.Add {
 		if slices.Contains(d.Remove, n) {
-			faults.Add("add/"+itoa(i), "%q is in both lists", n)
+			faults.Add("add/"+itoa(i), "is in both lists")
 		}
 	}
 }
 
 // ChangePermissions changes a key's own permissions by what differs.
 func (m *Manager) ChangePermissions(ctx context.Context, by Actor, id string, d Delta) (Key, error) {
-	var faults Faults
-	validatePermissions("add", d.Add, &faults)
-	return m.changeNames(ctx, by, id, d, faults, MaxPermissions, func(k *Key) *[]string { return &k.Permissions })
-}
-
-// ChangeRoles changes a key's roles by what differs.
-func (m *Manager) ChangeRoles(ctx context.Context, by Actor, id string, d Delta) (Key, error) {
-	return m.changeNames(ctx, by, id, d, nil, MaxRoles, func(k *Key) *[]string { return &k.Roles })
-}
-
-func (m *Manager) changeNames(ctx context.Context, by Actor, id string, d Delta, faults Faults, most int, of func(*Key) *[]string) (Key, error) {
-	d.check(&faults)
-	if err := faults.Err(); err != nil {
+	if err := d.CheckPermissions().Err(); err != nil {
 		return Key{}, err
 	}
 	if _, err := m.key(ctx, by, id, "update"); err != nil {
 		return Key{}, err
 	}
+	return m.changeNames(ctx, by, id, d, MaxPermissions, func(k *Key) *[]string { return &k.Permissions })
+}
+
+// ChangeRoles changes a key's roles by what differs.
+func (m *Manager) ChangeRoles(ctx context.Context, by Actor, id string, d Delta) (Key, error) {
+	if err := d.CheckRoles().Err(); err != nil {
+		return Key{}, err
+	}
+	if _, err := m.key(ctx, by, id, "update"); err != nil {
+		return Key{}, err
+	}
+	var faults Faults
+	if err := m.checkRoles(ctx, by.WorkspaceID, "add", d.Add, &faults); err != nil {
+		return Key{}, err
+	}
+	if err := faults.Err(); err != nil {
+		return Key{}, err
+	}
+	return m.changeNames(ctx, by, id, d, MaxRoles, func(k *Key) *[]string { return &k.Roles })
+}
+
+func (m *Manager) changeNames(ctx context.Context, by Actor, id string, d Delta, most int, of func(*Key) *[]string) (Key, error) {
 	return m.update(ctx, by, id, "key.update", m.Clock(), func(k *Key) error {
 		names := of(k)
 		if *names = d.apply(*names); len(*names) > most {
@@ -178,10 +252,8 @@ const (
 	CreditDecrement CreditOperation = "decrement"
 )
 
-// ChangeCredits changes a key's balance. A decrement that would go below 0
-// takes nothing.
-func (m *Manager) ChangeCredits(ctx context.Context, by Actor, id string, op CreditOperation, amount int64) (*Credits, error) {
-	var faults Faults
+// Check reports what is wrong with a change by an amount, whatever the balance.
+func (op CreditOperation) Check(amount int64) (faults Faults) {
 	switch op {
 	case CreditSet, CreditIncrement, CreditDecrement:
 	default:
@@ -190,7 +262,13 @@ func (m *Manager) ChangeCredits(ctx context.Context, by Actor, id string, op Cre
 	if amount < 0 || amount > MaxCredits {
 		faults.Add("amount", "must be an integer from 0 to %d", int64(MaxCredits))
 	}
-	if err := faults.Err(); err != nil {
+	return faults
+}
+
+// ChangeCredits changes a key's balance. A decrement that would go below 0
+// takes nothing.
+func (m *Manager) ChangeCredits(ctx context.Context, by Actor, id string, op CreditOperation, amount int64) (*Credits, error) {
+	if err := op.Check(amount).Err(); err != nil {
 		return nil, err
 	}
 	if _, err := m.key(ctx, by, id, "update"); err != nil {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"latchkey/internal/permission"
 	"latchkey/internal/ratelimit"
@@ -315,7 +316,7 @@ func (r *Record) spendsFor(req *VerifyRequest) ([]ratelimit.Spend, error) {
 		case j >= 0:
 			spends[j].Cost = l.Cost
 		default:
-			faults.Add("limits/"+itoa(i)+"/name", "the key has no limit named %q; give max and window to bring one", l.Name)
+			faults.Add("limits/"+itoa(i)+"/name", "the key has no limit of this name; give max and window to bring one")
 		}
 	}
 	return spends, faults.Err()
@@ -333,8 +334,8 @@ func (l LimitRequest) limit() ratelimit.Limit {
 // key.
 func (req *VerifyRequest) Validate() error {
 	var faults Faults
-	if n := req.Secret.Len(); n == 0 || n > 512 {
-		faults.Add("key", "must be 1 to 512 characters")
+	if n := req.Secret.Len(); n == 0 || n > MaxSecret && utf8.RuneCountInString(req.Secret.Reveal()) > MaxSecret {
+		faults.Add("key", "must be 1 to %d characters", MaxSecret)
 	}
 	if req.Cost != nil && (*req.Cost < 0 || *req.Cost > MaxCost) {
 		faults.Add("cost", "must be an integer from 0 to %d", int64(MaxCost))
@@ -348,26 +349,28 @@ func (req *VerifyRequest) Validate() error {
 			faults.Add(at+"/cost", "must be an integer from 0 to %d", int64(MaxCost))
 		}
 		if l.Inline() {
-			if err := l.limit().Validate(); err != nil {
-				faults.Add(at, "%v", err)
-			}
+			checkLimit(at, l.limit(), &faults)
 		} else if l.Name == "" {
 			faults.Add(at+"/name", "is required")
 		}
 		if slices.ContainsFunc(req.Limits[:i], func(o LimitRequest) bool { return o.Name == l.Name }) {
-			faults.Add(at+"/name", "the limit %q is named twice", l.Name)
+			faults.Add(at+"/name", "another one has this name")
 		}
 	}
-	if len(req.Tags) > 20 {
-		faults.Add("tags", "must be at most 20 tags")
+	if len(req.Tags) > MaxTags {
+		faults.Add("tags", "must be at most %d tags", MaxTags)
 	}
 	for i, t := range req.Tags {
-		if n := len([]rune(t)); n < 1 || n > 128 {
+		if n := utf8.RuneCountInString(t); n < 1 || n > 128 {
 			faults.Add("tags/"+itoa(i), "must be 1 to 128 characters")
 		}
 	}
 	return faults.Err()
 }
 
-// MaxCost bounds what one call may take.
-const MaxCost = 1_000_000_000_000
+// Bounds of one call.
+const (
+	MaxCost   = 1_000_000_000_000
+	MaxSecret = 512 // characters of what is presented
+	MaxTags   = 20
+)

@@ -49,21 +49,32 @@ type Limit struct {
 }
 
 // Validate reports the first thing that is wrong with l.
-func (l Limit) Validate() error {
+func (l Limit) Validate() (err error) {
+	l.Check(func(_, detail string) {
+		if err == nil {
+			err = errors.New(detail)
+		}
+	})
+	return err
+}
+
+// Check tells fault of everything that is wrong with l: which member, and what
+// it should be.
+func (l Limit) Check(fault func(member, detail string)) {
 	if n := utf8.RuneCountInString(l.Name); n < 1 || n > MaxName {
-		return fmt.Errorf("the name of a limit has 1 to %d characters", MaxName)
+		fault("name", fmt.Sprintf("the name of a limit has 1 to %d characters", MaxName))
 	}
 	if l.Max < 1 || l.Max > MaxMax {
-		return fmt.Errorf("the max of a limit is 1 to %d", int64(MaxMax))
+		fault("max", fmt.Sprintf("the max of a limit is 1 to %d", int64(MaxMax)))
 	}
 	if w := l.Window.Duration(); w < MinWindow || w > MaxWindow {
-		return errors.New("the window of a limit is 1ms to 366d")
+		fault("window", "the window of a limit is 1ms to 366d")
 	}
 	switch l.Algorithm {
 	case "", Sliding, Fixed, FixedFromFirst, GCRA:
-		return nil
+	default:
+		fault("algorithm", fmt.Sprintf("unknown algorithm %.24q: it is sliding, fixed, fixed_from_first or gcra", string(l.Algorithm)))
 	}
-	return fmt.Errorf("unknown algorithm %q: it is sliding, fixed, fixed_from_first or gcra", string(l.Algorithm))
 }
 
 // A Counter is what a limit counts in. A limit whose Max changes counts on in

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -23,6 +24,8 @@ func (s *Server) listen(ctx context.Context, cfg Config) error {
 			return err
 		}
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
 	serve := func(what, addr string, h http.Handler) error {
 		l, err := net.Listen("tcp", addr)
@@ -33,15 +36,17 @@ func (s *Server) listen(ctx context.Context, cfg Config) error {
 		g.Go(func() error { return httpapi.Serve(ctx, s.log, l, h, tlsConfig, cfg.ShutdownGrace) })
 		return nil
 	}
+	var err error
 	if cfg.MetricsAddr != "" {
-		if err := serve("metrics", cfg.MetricsAddr, s.metricsHandler()); err != nil {
-			return err
-		}
+		err = serve("metrics", cfg.MetricsAddr, s.metricsHandler())
 	}
-	if err := serve("requests", cfg.Addr, s.Handler); err != nil {
-		return err
+	if err == nil {
+		err = serve("requests", cfg.Addr, s.Handler)
 	}
-	err := g.Wait()
+	if err != nil {
+		cancel() // ends the one that may have begun
+	}
+	err = errors.Join(err, g.Wait())
 	s.log.Info("stopped listening")
 	return err
 }

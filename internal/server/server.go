@@ -14,6 +14,7 @@ import (
 
 	"latchkey"
 	"latchkey/internal/dialect/native"
+	"latchkey/internal/dialect/tatry"
 	"latchkey/internal/httpapi"
 	"latchkey/internal/keys"
 	"latchkey/internal/metrics"
@@ -114,7 +115,7 @@ func Open(ctx context.Context, cfg Config, o Options) (_ *Server, err error) {
 	}
 
 	// 3. The dialects.
-	s.Handler = s.handler(cfg, verifier)
+	s.Handler = httpapi.Handler(s.api(cfg, verifier))
 	s.observe()
 
 	// 4. What goes on beside requests.
@@ -164,6 +165,9 @@ var makers = []maker{
 			return latchkey.Server{Version: Version(), Schema: store.SchemaVersion, Revision: s.manager.Revision(), Dialects: on}
 		})
 	}},
+	{"tatry", func(s *Server, v *keys.Verifier, _ []string) httpapi.Dialect {
+		return tatry.New(v, s.manager, s.usage, s.clock, Version())
+	}},
 }
 
 // Dialects returns the names of all dialects that there are.
@@ -175,13 +179,18 @@ func Dialects() []string {
 	return names
 }
 
-func (s *Server) handler(cfg Config, v *keys.Verifier) http.Handler {
+// api returns all that is served on the main listener.
+func (s *Server) api(cfg Config, v *keys.Verifier) httpapi.API {
 	on := cfg.Dialects
 	if len(on) == 0 || slices.Contains(on, all) {
 		on = Dialects()
 	}
+	rest := &system{s: s}
+	if cfg.MetricsAddr == "" {
+		rest.figures = s.metrics.Handler()
+	}
 	api := httpapi.API{
-		Log: s.log, Verifier: v, TrustedProxies: cfg.TrustedProxies, Fallback: &system{s: s, metricsHere: cfg.MetricsAddr == ""},
+		Log: s.log, Verifier: v, TrustedProxies: cfg.TrustedProxies, Fallback: rest,
 		ObserveRoute: func(dialect, pattern string) func(int, time.Duration) {
 			return s.metrics.Route(dialect, pattern).Observe
 		},
@@ -192,7 +201,7 @@ func (s *Server) handler(cfg Config, v *keys.Verifier) http.Handler {
 			api.Dialects = append(api.Dialects, m.make(s, v, on))
 		}
 	}
-	return httpapi.Handler(api)
+	return api
 }
 
 func (s *Server) observe() {

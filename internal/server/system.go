@@ -14,8 +14,8 @@ import (
 // system has the routes that are no dialect's: health and metrics. It also
 // answers what no dialect claims.
 type system struct {
-	s           *Server
-	metricsHere bool // on the main listener, for root keys with the right
+	s       *Server
+	figures http.Handler // nil where /metrics has a listener of its own
 }
 
 var _ httpapi.Dialect = (*system)(nil)
@@ -31,7 +31,7 @@ func (d *system) Routes() []httpapi.Route {
 		{Method: "GET", Path: "/healthz", Caller: httpapi.Nobody, Quiet: true, Handle: d.health},
 		{Method: "GET", Path: "/readyz", Caller: httpapi.Nobody, Quiet: true, Handle: d.ready},
 	}
-	if d.metricsHere {
+	if d.figures != nil {
 		routes = append(routes, httpapi.Route{Method: "GET", Path: "/metrics", Quiet: true, Handle: d.metrics})
 	}
 	return routes
@@ -54,11 +54,12 @@ func (d *system) ready(w http.ResponseWriter, r *http.Request, _ *httpapi.Call) 
 	return nil
 }
 
+// metrics is for root keys with the right alone.
 func (d *system) metrics(w http.ResponseWriter, r *http.Request, c *httpapi.Call) error {
 	if err := c.Actor.Need(keys.ResMetrics, "*", "read"); err != nil {
 		return err
 	}
-	d.s.metrics.Handler().ServeHTTP(w, r)
+	d.figures.ServeHTTP(w, r)
 	return nil
 }
 

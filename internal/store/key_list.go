@@ -67,7 +67,7 @@ func keyConditions(workspaceID string, f keys.KeyFilter) *conditions {
 		w.add("k.owner_id IS NULL")
 	}
 	if f.ExternalID != "" {
-		w.add("k.owner_id IN (SELECT id FROM identities WHERE workspace_id = ? AND external_id = ?)", workspaceID, f.ExternalID)
+		w.add("k.owner_id = (SELECT id FROM identities WHERE workspace_id = ? AND external_id = ?)", workspaceID, f.ExternalID)
 	}
 	now := millis(f.Now)
 	switch f.Status {

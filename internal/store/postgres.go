@@ -20,6 +20,7 @@ var postgres = engine{
 	beginRead:  "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
 	beginWrite: "BEGIN",
 	forUpdate:  " FOR UPDATE",
+	keepK:      " FOR KEY SHARE OF k",
 	classify:   classifyPostgres,
 }
 
@@ -50,7 +51,7 @@ func openPostgres(ctx context.Context, url string) (*Store, error) {
 	}
 	s := &Store{engine: &postgres}
 	s.reads = &pooledReaders{db: db, pool: pool}
-	s.writes = &eachWriter{store: s, db: db, slots: make(chan struct{}, max(1, int(config.MaxConns)/2))}
+	s.writes = &eachWriter{store: s, db: db, slots: make(chan struct{}, max(1, int(config.MaxConns)/2)), gone: make(chan struct{})}
 	if err := s.start(ctx); err != nil {
 		return fail(errors.Join(err, s.Close()))
 	}
@@ -132,12 +133,15 @@ type eachWriter struct {
 	store *Store
 	db    *sql.DB
 	slots chan struct{}
+	gone  chan struct{} // closed when there will be none any more
 }
 
 func (w *eachWriter) do(ctx context.Context, j *job) error {
 	select {
 	case w.slots <- struct{}{}:
 		defer func() { <-w.slots }()
+	case <-w.gone:
+		return errClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -182,15 +186,16 @@ func (w *eachWriter) try(ctx context.Context, j *job) error {
 		q.ctx = last
 		return nil
 	})
-	if err != nil {
-		revision = 0
-	}
 	// Told after a failed commit too: it may have come through.
-	w.store.tell(revision, t.changes)
+	w.store.tell(t.changes)
+	if err == nil {
+		w.store.publish(revision)
+	}
 	return err
 }
 
 func (w *eachWriter) close() error {
+	close(w.gone)
 	for range cap(w.slots) {
 		w.slots <- struct{}{} // waits for the jobs that are under way
 	}

@@ -179,7 +179,7 @@ func (q *session) roleIDs(workspaceID string, names []string) ([]string, error) 
 	for i, name := range names {
 		id := ids[name]
 		if id == "" {
-			faults.Add("roles/"+strconv.Itoa(i), "there is no role %q", name)
+			faults.Add("roles/"+strconv.Itoa(i), "there is no such role")
 		}
 		out = append(out, id)
 	}

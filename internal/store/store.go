@@ -41,6 +41,7 @@ type engine struct {
 	beginRead  string // begins a transaction that reads as of one moment
 	beginWrite string
 	forUpdate  string // after a SELECT: locks what it finds
+	keepK      string // after a SELECT: keeps the rows of k from being deleted
 	classify   func(error) failure
 }
 
@@ -117,11 +118,8 @@ func (s *Store) Observe(fn func(keys.Change)) {
 	s.observers = append(s.observers[:len(s.observers):len(s.observers)], fn)
 }
 
-// tell publishes what a commit has changed: first the number of the change,
-// then, in their order, the changes.
-func (s *Store) tell(revision int64, changes []keys.Change) {
-	for old := s.revision.Load(); old < revision && !s.revision.CompareAndSwap(old, revision); old = s.revision.Load() {
-	}
+// tell lets observers hear of changes, in their order.
+func (s *Store) tell(changes []keys.Change) {
 	s.mu.RLock()
 	observers := s.observers
 	s.mu.RUnlock()
@@ -129,6 +127,13 @@ func (s *Store) tell(revision int64, changes []keys.Change) {
 		for _, fn := range observers {
 			fn(c)
 		}
+	}
+}
+
+// publish moves the revision to that of a commit, when observers have heard of
+// what it changed: who finds a number here finds its change in force.
+func (s *Store) publish(revision int64) {
+	for old := s.revision.Load(); old < revision && !s.revision.CompareAndSwap(old, revision); old = s.revision.Load() {
 	}
 }
 

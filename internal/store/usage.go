@@ -41,11 +41,12 @@ func (t *txn) moveUse(u keys.LastUse) error {
 	const forward = ` ON CONFLICT (key_id, secret_id) DO UPDATE SET at = excluded.at WHERE excluded.at > uses.at`
 	if u.SecretID == "" {
 		_, err := t.exec(`INSERT INTO uses (key_id, secret_id, at)
-			SELECT id, '', CAST($2 AS BIGINT) FROM keys WHERE id = $1`+forward, u.KeyID, millis(u.At))
+			SELECT k.id, '', CAST($2 AS BIGINT) FROM keys k WHERE k.id = $1`+t.engine.keepK+forward, u.KeyID, millis(u.At))
 		return err
 	}
 	_, err := t.exec(`INSERT INTO uses (key_id, secret_id, at)
-		SELECT key_id, id, CAST($3 AS BIGINT) FROM secrets WHERE id = $2 AND key_id = $1`+forward, u.KeyID, u.SecretID, millis(u.At))
+		SELECT k.id, s.id, CAST($3 AS BIGINT) FROM keys k JOIN secrets s ON s.key_id = k.id
+		WHERE k.id = $1 AND s.id = $2`+t.engine.keepK+forward, u.KeyID, u.SecretID, millis(u.At))
 	return err
 }
 

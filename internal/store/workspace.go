@@ -67,6 +67,9 @@ func (s *Store) InsertWorkspace(ctx context.Context, ws *keys.Workspace, ks *key
 		if err := t.insertWorkspace(&out, ev); err != nil {
 			return err
 		}
+		if ks == nil {
+			return nil
+		}
 		made := ev.Also("keyspace.create", keys.Ref{Type: "keyspace", ID: ks.ID}, nil)
 		made.WorkspaceID = out.ID
 		return t.insertKeyspace(ks, made)

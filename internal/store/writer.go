@@ -97,12 +97,13 @@ func (w *groupWriter) commit(batch []*job) {
 	for _, j := range batch {
 		if j.txn != nil {
 			// Told after a failed commit too: it may have reached the disk.
-			w.store.tell(revision, j.txn.changes)
+			w.store.tell(j.txn.changes)
 		}
 		if j.err == nil {
 			j.err = err
 		}
 	}
+	w.store.publish(revision)
 	for _, j := range batch {
 		j.done <- j.err
 	}

@@ -2,6 +2,7 @@ package native
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -38,7 +39,7 @@ func applyIdentity(i *keys.Identity, in *latchkey.IdentitySettings, faults *keys
 	}
 	assign(&i.Enabled, in.Enabled, true)
 	if in.Meta.Given() {
-		i.Meta = metadata(in.Meta.Value, faults)
+		i.Meta = mergeMeta(i.Meta, metadata(in.Meta.Value, faults))
 	}
 	if in.Limits.Given() {
 		i.Limits = limits(in.Limits.Value, "limits", faults)
@@ -49,10 +50,10 @@ func newIdentity() keys.Identity { return keys.Identity{Kind: keys.Customer, Ena
 
 func (d *Dialect) createIdentity(w http.ResponseWriter, r *http.Request, c *httpapi.Call) error {
 	var in identityBody
-	if err := body(r, &in); err != nil {
+	faults, err := body(r, &in)
+	if err != nil {
 		return err
 	}
-	var faults keys.Faults
 	if err := checkFixed(in.members(), nil, &faults); err != nil {
 		return err
 	}
@@ -64,7 +65,7 @@ func (d *Dialect) createIdentity(w http.ResponseWriter, r *http.Request, c *http
 	if err := faults.Err(); err != nil {
 		return err
 	}
-	i, err := d.manager.CreateIdentity(r.Context(), c.Actor, i)
+	i, err = d.manager.CreateIdentity(r.Context(), c.Actor, i)
 	if err != nil {
 		return err
 	}
@@ -105,11 +106,12 @@ func (d *Dialect) getIdentity(w http.ResponseWriter, r *http.Request, c *httpapi
 
 func (d *Dialect) updateIdentity(w http.ResponseWriter, r *http.Request, c *httpapi.Call) error {
 	var in identityBody
-	if err := patch(r, &in); err != nil {
+	sent, err := patch(r, &in)
+	if err != nil {
 		return err
 	}
 	change := func(i *keys.Identity) error {
-		var faults keys.Faults
+		faults := slices.Clone(sent)
 		if err := checkFixed(in.members(), wireIdentity(i), &faults); err != nil {
 			return err
 		}
@@ -126,10 +128,10 @@ func (d *Dialect) updateIdentity(w http.ResponseWriter, r *http.Request, c *http
 // replaceIdentity serves PUT /identities/by-external-id/{external_id}.
 func (d *Dialect) replaceIdentity(w http.ResponseWriter, r *http.Request, c *httpapi.Call) error {
 	var in replaceIdentityBody
-	if err := body(r, &in); err != nil {
+	faults, err := body(r, &in)
+	if err != nil {
 		return err
 	}
-	var faults keys.Faults
 	want := newIdentity()
 	want.ExternalID = r.PathValue("external_id")
 	applyIdentity(&want, &latchkey.IdentitySettings{Kind: in.Kind, Enabled: in.Enabled, Meta: in.Meta, Limits: in.Limits}, &faults)

@@ -1,54 +1,49 @@
 package native
 
 import (
-	"bytes"
-	"encoding/json"
 	"net/http"
-	"reflect"
+	"time"
 
-	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"latchkey"
 	"latchkey/internal/httpapi"
 	"latchkey/internal/keys"
+	"latchkey/internal/span"
 )
 
-// readOnly are the members of a key that cannot be set, and may be sent back
-// as they are.
-type readOnly struct {
-	ID         jsontext.Value `json:"id"`
-	Hint       jsontext.Value `json:"hint"`
-	Status     jsontext.Value `json:"status"`
-	Secrets    jsontext.Value `json:"secrets"`
-	LastUsedAt jsontext.Value `json:"last_used_at"`
-	CreatedAt  jsontext.Value `json:"created_at"`
-	UpdatedAt  jsontext.Value `json:"updated_at"`
-}
-
+// A createKeyBody is a [latchkey.CreateKeyRequest] as it may be sent.
 type createKeyBody struct {
+	Keyspace latchkey.Optional[string] `json:"keyspace"`
+	Identity jsontext.Value            `json:"identity"`
 	latchkey.CreateKeyRequest
 	readOnly
 }
 
+// An updateKeyBody is [latchkey.KeySettings] as they may be sent.
 type updateKeyBody struct {
 	Keyspace jsontext.Value `json:"keyspace"`
+	Identity jsontext.Value `json:"identity"`
 	latchkey.KeySettings
 	readOnly
 }
 
 func (d *Dialect) createKey(w http.ResponseWriter, r *http.Request, c *httpapi.Call) error {
 	var in createKeyBody
-	if err := body(r, &in); err != nil {
+	known, err := body(r, &in)
+	if err != nil {
 		return err
 	}
 	var faults keys.Faults
-	nk := keys.NewKey{Keyspace: in.Keyspace, KeySettings: settings(&in.KeySettings, &faults)}
-	in.readOnly.check(nil, &faults)
-	checkRefillsAt(&in.KeySettings, nil, &faults)
-	if err := faults.Err(); err != nil {
-		return err
+	nk := keys.NewKey{Keyspace: in.Keyspace.Value, KeySettings: settings(&in.KeySettings, in.Identity, &faults)}
+	nk.Meta.Value = keptMeta(nk.Meta.Value)
+	if in.Keyspace.Given() && nk.Keyspace == "" {
+		faults.Add("keyspace", "must be an id or a slug")
 	}
+	in.checkNew(&faults)
+	compareCredits(&in.Credits.Value, nil, &faults)
+	known.Merge(faults)
+	nk.Faults = known
 	k, secret, err := d.manager.CreateKey(r.Context(), c.Actor, nk)
 	if err != nil {
 		return err
@@ -110,33 +105,20 @@ func (d *Dialect) listKeys(w http.ResponseWriter, r *http.Request, c *httpapi.Ca
 	return httpapi.WriteJSON(w, http.StatusOK, "application/json", list)
 }
 
-// inQuery says of the core's faults that they are about query parameters.
-func inQuery(err error) error {
-	e := *keys.AsError(err)
-	e.Faults = nil
-	for _, f := range keys.AsError(err).Faults {
-		f.Field = parameter + f.Field
-		e.Faults = append(e.Faults, f)
-	}
-	return &e
-}
-
 func (d *Dialect) updateKey(w http.ResponseWriter, r *http.Request, c *httpapi.Call) error {
-	if err := checkType(r, "application/merge-patch+json"); err != nil {
-		return err
-	}
 	var in updateKeyBody
-	if err := body(r, &in, "application/merge-patch+json"); err != nil {
+	known, err := body(r, &in, "application/merge-patch+json")
+	if err != nil {
 		return err
 	}
 	var faults keys.Faults
-	s := settings(&in.KeySettings, &faults)
-	if err := d.checkUnchanged(r, c, &in, &faults); err != nil {
-		return err
+	s := settings(&in.KeySettings, in.Identity, &faults)
+	s.MergeMeta = mergeMeta
+	if in.given() {
+		s.Present = func(k *keys.Key, faults *keys.Faults) error { return in.compare(r.Context(), d, k, faults) }
 	}
-	if err := faults.Err(); err != nil {
-		return err
-	}
+	known.Merge(faults)
+	s.Faults = known
 	k, err := d.manager.UpdateKey(r.Context(), c.Actor, r.PathValue("id"), s, match(r))
 	if err != nil {
 		return err
@@ -144,86 +126,35 @@ func (d *Dialect) updateKey(w http.ResponseWriter, r *http.Request, c *httpapi.C
 	return d.answerKey(w, r, &k)
 }
 
-// checkUnchanged reports members that cannot be set and were sent with another
-// than their present value.
-func (d *Dialect) checkUnchanged(r *http.Request, c *httpapi.Call, in *updateKeyBody, faults *keys.Faults) error {
-	if reflect.DeepEqual(in.readOnly, readOnly{}) && in.Keyspace == nil && !in.Credits.Value.RefillsAt.Given() {
-		return nil
-	}
-	k, err := d.manager.Key(r.Context(), c.Actor, r.PathValue("id"))
-	if err != nil {
-		return err
-	}
-	wire, err := (&keyspaces{d: d}).wireKey(r.Context(), &k, d.clock())
-	if err != nil {
-		return err
-	}
-	in.readOnly.check(&wire, faults)
-	if in.Keyspace != nil && !sameJSON(in.Keyspace, wire.Keyspace) && !sameJSON(in.Keyspace, k.KeyspaceID) {
-		faults.Add("keyspace", "cannot be changed")
-	}
-	checkRefillsAt(&in.KeySettings, wire.Credits, faults)
-	return nil
-}
-
-// check reports members whose value is not that of now; nil stands for a key
-// that is not there yet.
-func (ro *readOnly) check(now *latchkey.Key, faults *keys.Faults) {
-	var have latchkey.Key
-	if now != nil {
-		have = *now
-	}
-	for _, m := range []struct {
-		name string
-		sent jsontext.Value
-		have any
-	}{
-		{"id", ro.ID, have.ID}, {"hint", ro.Hint, have.Hint}, {"status", ro.Status, have.Status}, {"secrets", ro.Secrets, have.Secrets},
-		{"last_used_at", ro.LastUsedAt, have.LastUsedAt}, {"created_at", ro.CreatedAt, have.CreatedAt}, {"updated_at", ro.UpdatedAt, have.UpdatedAt},
-	} {
-		switch {
-		case m.sent == nil, now == nil && m.sent.Kind() == 'n':
-		case now == nil:
-			faults.Add(m.name, "cannot be set")
-		case !sameJSON(m.sent, m.have):
-			faults.Add(m.name, "cannot be set, and is not what it is now")
-		}
-	}
-}
-
-func checkRefillsAt(in *latchkey.KeySettings, now *latchkey.Credits, faults *keys.Faults) {
-	sent := in.Credits.Value.RefillsAt
-	if !sent.Given() || sent.IsNull() && (now == nil || now.RefillsAt == nil) {
-		return
-	}
-	if now == nil || !sameJSON(jsontext.Value(sent.Value), now.RefillsAt) {
-		faults.Add("credits/refills_at", "cannot be set")
-	}
-}
-
-// sameJSON reports whether v is what was sent, as JSON values.
-func sameJSON(sent jsontext.Value, v any) bool {
-	have, err := jsonv2.Marshal(v)
-	if err != nil {
-		return false
-	}
-	return canonical(sent) == canonical(have)
-}
-
-// canonicalSpace returns a document without space between its tokens.
-func canonicalSpace(doc json.RawMessage) string {
-	v := jsontext.Value(bytes.Clone(doc))
-	if err := v.Compact(); err != nil {
-		return string(doc)
-	}
-	return string(v)
-}
-
 func (d *Dialect) deleteKey(w http.ResponseWriter, r *http.Request, c *httpapi.Call) error {
 	if err := d.manager.DeleteKey(r.Context(), c.Actor, r.PathValue("id"), match(r)); err != nil {
 		return err
 	}
 	return d.noContent(w, r)
+}
+
+// A rotateBody is a [latchkey.RotateRequest] as it may be sent.
+type rotateBody struct {
+	Overlap *string `json:"overlap"`
+}
+
+// overlapOf reads the body of a rotation.
+func overlapOf(r *http.Request) (time.Duration, error) {
+	var in rotateBody
+	faults, err := optionalBody(r, &in)
+	if err != nil {
+		return 0, err
+	}
+	var overlap time.Duration
+	if in.Overlap != nil {
+		s, err := span.Parse(*in.Overlap)
+		if err != nil {
+			faults.Merge(keys.Faults{{Field: "overlap", Detail: err.Error()}})
+		}
+		overlap = s.Duration()
+	}
+	faults.Merge(keys.CheckOverlap(overlap))
+	return overlap, faults.Err()
 }
 
 func (d *Dialect) rotateKey(w http.ResponseWriter, r *http.Request, c *httpapi.Call) error {
@@ -262,10 +193,16 @@ func (d *Dialect) reveal(w http.ResponseWriter, r *http.Request, c *httpapi.Call
 
 func (d *Dialect) changeCredits(w http.ResponseWriter, r *http.Request, c *httpapi.Call) error {
 	var in latchkey.ChangeCreditsRequest
-	if err := body(r, &in); err != nil {
+	faults, err := body(r, &in)
+	if err != nil {
 		return err
 	}
-	credits, err := d.manager.ChangeCredits(r.Context(), c.Actor, r.PathValue("id"), keys.CreditOperation(in.Operation), in.Amount)
+	operation := keys.CreditOperation(in.Operation)
+	faults.Merge(operation.Check(in.Amount))
+	if err := faults.Err(); err != nil {
+		return err
+	}
+	credits, err := d.manager.ChangeCredits(r.Context(), c.Actor, r.PathValue("id"), operation, in.Amount)
 	if err != nil {
 		return err
 	}
@@ -273,11 +210,11 @@ func (d *Dialect) changeCredits(w http.ResponseWriter, r *http.Request, c *httpa
 }
 
 func (d *Dialect) changePermissions(w http.ResponseWriter, r *http.Request, c *httpapi.Call) error {
-	var in latchkey.ChangeNamesRequest
-	if err := body(r, &in); err != nil {
+	delta, err := readDelta(r, keys.Delta.CheckPermissions)
+	if err != nil {
 		return err
 	}
-	k, err := d.manager.ChangePermissions(r.Context(), c.Actor, r.PathValue("id"), keys.Delta{Add: in.Add, Remove: in.Remove})
+	k, err := d.manager.ChangePermissions(r.Context(), c.Actor, r.PathValue("id"), delta)
 	if err != nil {
 		return err
 	}
@@ -285,13 +222,25 @@ func (d *Dialect) changePermissions(w http.ResponseWriter, r *http.Request, c *h
 }
 
 func (d *Dialect) changeRoles(w http.ResponseWriter, r *http.Request, c *httpapi.Call) error {
-	var in latchkey.ChangeNamesRequest
-	if err := body(r, &in); err != nil {
+	delta, err := readDelta(r, keys.Delta.CheckRoles)
+	if err != nil {
 		return err
 	}
-	k, err := d.manager.ChangeRoles(r.Context(), c.Actor, r.PathValue("id"), keys.Delta{Add: in.Add, Remove: in.Remove})
+	k, err := d.manager.ChangeRoles(r.Context(), c.Actor, r.PathValue("id"), delta)
 	if err != nil {
 		return err
 	}
 	return d.answer(w, r, resource{http.StatusOK, k.Version, false, latchkey.KeyRoles{Roles: k.Roles}})
+}
+
+// readDelta reads which names to add and which to remove.
+func readDelta(r *http.Request, check func(keys.Delta) keys.Faults) (keys.Delta, error) {
+	var in latchkey.ChangeNamesRequest
+	faults, err := body(r, &in)
+	if err != nil {
+		return keys.Delta{}, err
+	}
+	delta := keys.Delta{Add: in.Add, Remove: in.Remove}
+	faults.Merge(check(delta))
+	return delta, faults.Err()
 }

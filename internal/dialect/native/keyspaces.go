@@ -2,6 +2,7 @@ package native
 
 import (
 	"net/http"
+	"slices"
 
 	"latchkey"
 	"latchkey/internal/httpapi"
@@ -22,10 +23,10 @@ func wireKeyspace(ks *keys.Keyspace) latchkey.Keyspace {
 
 func (d *Dialect) createKeyspace(w http.ResponseWriter, r *http.Request, c *httpapi.Call) error {
 	var in keyspaceBody
-	if err := body(r, &in); err != nil {
+	faults, err := body(r, &in)
+	if err != nil {
 		return err
 	}
-	var faults keys.Faults
 	if err := checkFixed(in.members(), nil, &faults); err != nil {
 		return err
 	}
@@ -36,7 +37,7 @@ func (d *Dialect) createKeyspace(w http.ResponseWriter, r *http.Request, c *http
 	if err := faults.Err(); err != nil {
 		return err
 	}
-	ks, err := d.manager.CreateKeyspace(r.Context(), c.Actor, ks)
+	ks, err = d.manager.CreateKeyspace(r.Context(), c.Actor, ks)
 	if err != nil {
 		return err
 	}
@@ -62,11 +63,12 @@ func (d *Dialect) getKeyspace(w http.ResponseWriter, r *http.Request, c *httpapi
 
 func (d *Dialect) updateKeyspace(w http.ResponseWriter, r *http.Request, c *httpapi.Call) error {
 	var in keyspaceBody
-	if err := patch(r, &in); err != nil {
+	sent, err := patch(r, &in)
+	if err != nil {
 		return err
 	}
 	change := func(ks *keys.Keyspace) error {
-		var faults keys.Faults
+		faults := slices.Clone(sent)
 		if err := checkFixed(in.members(), wireKeyspace(ks), &faults); err != nil {
 			return err
 		}

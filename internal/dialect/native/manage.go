@@ -4,12 +4,10 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"time"
 
 	"latchkey"
 	"latchkey/internal/httpapi"
 	"latchkey/internal/keys"
-	"latchkey/internal/span"
 )
 
 // manageRoutes are the routes of what keys belong to and hold, and of root
@@ -57,7 +55,9 @@ func (d *Dialect) manageRoutes() []httpapi.Route {
 }
 
 // patch reads the body of a PATCH, a merge patch.
-func patch(r *http.Request, v any) error { return body(r, v, "application/merge-patch+json") }
+func patch(r *http.Request, v any) (keys.Faults, error) {
+	return body(r, v, "application/merge-patch+json")
+}
 
 // list serves a list that has no filters.
 func list[T, Wire any](w http.ResponseWriter, r *http.Request, kind string, find func(keys.Page) ([]T, error), wire func(*T) Wire, id func(*T) string) error {
@@ -83,23 +83,6 @@ func writeList[T, Wire any](w http.ResponseWriter, found []T, limit int, wire fu
 		out.Data = append(out.Data, wire(&found[i]))
 	}
 	return httpapi.WriteJSON(w, http.StatusOK, "application/json", out)
-}
-
-// overlapOf reads the body of a rotation.
-func overlapOf(r *http.Request) (time.Duration, error) {
-	var in latchkey.RotateRequest
-	b, err := httpapi.ReadBody(r, 0)
-	if err == nil {
-		err = httpapi.Decode(b, &in, httpapi.Decoding{Empty: true})
-	}
-	if err != nil || in.Overlap == "" {
-		return 0, err
-	}
-	s, err := span.Parse(in.Overlap)
-	if err != nil {
-		return 0, keys.Faults{{Field: "overlap", Detail: err.Error()}}.Err()
-	}
-	return s.Duration(), nil
 }
 
 func sortedNames[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -42,13 +42,11 @@ func (d *Dialect) Claims() []string { return []string{"/latchkey/"} }
 // Credential implements [httpapi.Dialect].
 func (d *Dialect) Credential(r *http.Request) token.Secret { return httpapi.BearerToken(r) }
 
-const maxBatch = 4 << 20
-
 // Routes implements [httpapi.Dialect].
 func (d *Dialect) Routes() []httpapi.Route {
 	routes := []httpapi.Route{
 		{Method: "POST", Path: "/verify", Caller: httpapi.Optional, Quiet: true, Handle: d.replies.keep(0, d.verify), Doc: verifyDoc},
-		{Method: "POST", Path: "/verify/batch", Caller: httpapi.Optional, Quiet: true, Handle: d.replies.keep(maxBatch, d.verifyBatch), Doc: batchDoc},
+		{Method: "POST", Path: "/verify/batch", Caller: httpapi.Optional, Quiet: true, Handle: d.replies.keep(maxBatchBody, d.verifyBatch), Doc: batchDoc},
 
 		{Method: "POST", Path: "/keys", Handle: d.replies.keep(0, d.createKey), Doc: createKeyDoc},
 		{Method: "GET", Path: "/keys", Handle: d.listKeys, Doc: listKeysDoc},
@@ -109,40 +107,6 @@ func (d *Dialect) noContent(w http.ResponseWriter, r *http.Request) error {
 	d.wrote(w, r)
 	w.WriteHeader(http.StatusNoContent)
 	return nil
-}
-
-// body reads and decodes a JSON body.
-func body(r *http.Request, v any, types ...string) error {
-	if err := checkType(r, types...); err != nil {
-		return err
-	}
-	b, err := httpapi.ReadBody(r, 0)
-	if err != nil {
-		return err
-	}
-	return httpapi.Decode(b, v, httpapi.Decoding{})
-}
-
-// noBody refuses a body other than {} where a call takes none.
-func noBody(r *http.Request) error {
-	b, err := httpapi.ReadBody(r, 0)
-	if err != nil {
-		return err
-	}
-	return httpapi.Decode(b, &struct{}{}, httpapi.Decoding{Empty: true})
-}
-
-func checkType(r *http.Request, also ...string) error {
-	t := httpapi.MediaType(r)
-	if t == "application/json" || t == "" {
-		return nil
-	}
-	for _, a := range also {
-		if t == a {
-			return nil
-		}
-	}
-	return keys.Errorf(httpapi.UnsupportedMedia, "the body must be application/json (curl sends it so with --json)")
 }
 
 func (d *Dialect) getServer(w http.ResponseWriter, r *http.Request, _ *httpapi.Call) error {

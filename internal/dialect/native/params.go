@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"latchkey"
 	"latchkey/internal/keys"
 	"latchkey/internal/token"
 )
@@ -42,7 +43,15 @@ func query(r *http.Request, known ...string) *params {
 	return p
 }
 
-func (p *params) text(name string) string { return p.values.Get(name) }
+// text returns a parameter, or "" where it is absent. One that is empty is a
+// fault: a list by it would show what nobody asked for.
+func (p *params) text(name string) string {
+	s := p.values.Get(name)
+	if s == "" && p.values.Has(name) {
+		p.faults.Add(parameter+name, "must not be empty")
+	}
+	return s
+}
 
 // optional returns a parameter that may be given as empty text.
 func (p *params) optional(name string) *string {
@@ -66,22 +75,22 @@ func (p *params) limit() int {
 	if !p.values.Has("limit") {
 		return 50
 	}
-	n, err := strconv.Atoi(s)
+	n, err := strconv.ParseUint(s, 10, 16)
 	if err != nil || n < 1 || n > 200 {
 		p.faults.Add(parameter+"limit", "must be an integer from 1 to 200")
 	}
-	return n
+	return int(n)
 }
 
 func (p *params) time(name string) time.Time {
 	if !p.values.Has(name) {
 		return time.Time{}
 	}
-	t, err := time.Parse(time.RFC3339, p.values.Get(name))
-	if err != nil {
-		p.faults.Add(parameter+name, "must be a time in RFC 3339, such as 2026-11-21T09:30:00Z")
+	var t latchkey.Time
+	if err := t.UnmarshalText([]byte(p.values.Get(name))); err != nil {
+		p.faults.Add(parameter+name, "%v", err)
 	}
-	return t
+	return t.Time
 }
 
 // cursor returns the id of the last row of the page before.
@@ -129,4 +138,15 @@ func match(r *http.Request) keys.Match {
 		}
 	}
 	return m
+}
+
+// inQuery says of the core's faults that they are about query parameters.
+func inQuery(err error) error {
+	e := *keys.AsError(err)
+	e.Faults = nil
+	for _, f := range keys.AsError(err).Faults {
+		f.Field = parameter + f.Field
+		e.Faults = append(e.Faults, f)
+	}
+	return &e
 }

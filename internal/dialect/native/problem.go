@@ -44,7 +44,7 @@ func (d *Dialect) WriteError(w http.ResponseWriter, r *http.Request, e *keys.Err
 	switch {
 	case e.Code == keys.Unauthenticated:
 		h.Set("WWW-Authenticate", "Bearer")
-	case e.Code == keys.Unavailable || e.RetryAfter > 0:
+	case e.Code == keys.Unavailable || e.Code == keys.Throttled || e.RetryAfter > 0:
 		h.Set("Retry-After", retryAfter(e.RetryAfter))
 	}
 	if err := httpapi.WriteJSON(w, p.Status, "application/problem+json", p); err != nil {

@@ -2,21 +2,24 @@ package native
 
 import (
 	"bytes"
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"maps"
 	"net/http"
 	"sync"
 	"time"
-
-	"github.com/go-json-experiment/json/jsontext"
+	"unicode/utf8"
 
 	"latchkey/internal/httpapi"
 	"latchkey/internal/keys"
@@ -55,7 +58,7 @@ func (rs *replies) keep(maxBody int64, next httpapi.HandlerFunc) httpapi.Handler
 		if !ok || c.Secret.IsZero() {
 			return next(w, r, c) // the public is nobody whose answers could be kept apart
 		}
-		if len(names) != 1 || len(names[0]) < 1 || len(names[0]) > 255 {
+		if len(names) != 1 || names[0] == "" || utf8.RuneCountInString(names[0]) > 255 {
 			return keys.Errorf(keys.Invalid, "Idempotency-Key must be 1 to 255 characters, given once")
 		}
 		body, err := httpapi.ReadBody(r, maxBody)
@@ -64,12 +67,18 @@ func (rs *replies) keep(maxBody int64, next httpapi.HandlerFunc) httpapi.Handler
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		r.ContentLength = int64(len(body))
-		id := digest(c.Actor.ID, c.Actor.WorkspaceID, names[0])
+		seal, err := newSeal(c.Secret)
+		if err != nil {
+			return err
+		}
+		id := hex.EncodeToString(digest(sha256.New(), c.Actor.ID, c.Actor.WorkspaceID, names[0]))
 		if !rs.begin(id) {
 			return keys.Errorf(keys.Conflict, "the first request with this Idempotency-Key still runs")
 		}
 		defer rs.end(id)
-		return rs.once(w, r, c, id, digest(r.Method, r.URL.Path, canonical(body)), next)
+		q := &keptRequest{id: id, fingerprint: seal.fingerprint(r.Method, r.URL.Path, canonical(body)), seal: seal}
+		// Whoever gives up waiting will ask again: what was begun is brought to its end.
+		return rs.once(w, r.WithContext(context.WithoutCancel(r.Context())), c, q, next)
 	}
 }
 
@@ -89,15 +98,18 @@ func (rs *replies) end(id string) {
 	delete(rs.running, id)
 }
 
-func (rs *replies) once(w http.ResponseWriter, r *http.Request, c *httpapi.Call, id, fingerprint string, next httpapi.HandlerFunc) error {
+// A keptRequest is a request whose answer is kept.
+type keptRequest struct {
+	id          string // of the caller, the workspace and the Idempotency-Key
+	fingerprint string // of the path and the body
+	seal        *seal
+}
+
+func (rs *replies) once(w http.ResponseWriter, r *http.Request, c *httpapi.Call, q *keptRequest, next httpapi.HandlerFunc) error {
 	now := rs.clock()
-	seal, err := sealer(c.Secret)
-	if err != nil {
-		return err
-	}
-	old, err := rs.store.Reply(r.Context(), id, now)
+	old, err := rs.store.Reply(r.Context(), q.id, now)
 	if err == nil {
-		return replay(w, old, fingerprint, id, seal)
+		return q.replay(w, old)
 	}
 	if !keys.Is(err, keys.NotFound) {
 		return err
@@ -106,45 +118,37 @@ func (rs *replies) once(w http.ResponseWriter, r *http.Request, c *httpapi.Call,
 	if err := next(rec, r, c); err != nil {
 		return err
 	}
-	if rec.status < 200 || rec.status > 299 {
-		return rec.send()
+	if rec.status >= 200 && rec.status <= 299 {
+		if err := rs.save(r.Context(), rec, q, now); err != nil {
+			return err
+		}
 	}
-	if err := rs.save(r, rec, id, fingerprint, seal, now); err != nil {
-		return err
-	}
-	return rec.send()
+	rec.send()
+	return nil
 }
 
-func (rs *replies) save(r *http.Request, rec *recording, id, fingerprint string, seal cipher.AEAD, now time.Time) error {
+func (rs *replies) save(ctx context.Context, rec *recording, q *keptRequest, now time.Time) error {
 	header := maps.Clone(rec.Header())
 	header.Del("X-Request-Id")
 	plain, err := json.Marshal(kept{Status: rec.status, Header: header, Body: rec.body.Bytes()})
 	if err != nil {
 		return fmt.Errorf("keep answer: %w", err)
 	}
-	nonce := make([]byte, seal.NonceSize())
-	rand.Read(nonce) // never fails
-	return rs.store.SaveReply(r.Context(), keys.Reply{
-		ID: id, Fingerprint: fingerprint, ExpiresAt: now.Add(keepReplies),
-		Answer: seal.Seal(nonce, nonce, plain, []byte(id)),
+	return rs.store.SaveReply(ctx, keys.Reply{
+		ID: q.id, Fingerprint: q.fingerprint, ExpiresAt: now.Add(keepReplies), Answer: q.seal.close(plain, q.id),
 	}, now)
 }
 
 // replay answers what was answered before.
-func replay(w http.ResponseWriter, old keys.Reply, fingerprint, id string, seal cipher.AEAD) error {
-	if old.Fingerprint != fingerprint {
-		return keys.Errorf(codeMismatch, "this Idempotency-Key was used for another path or body")
+func (q *keptRequest) replay(w http.ResponseWriter, old keys.Reply) error {
+	if old.Fingerprint != q.fingerprint {
+		return keys.Errorf(codeMismatch, "this Idempotency-Key was used for another path or body, or under another secret of this root key")
+	}
+	plain, err := q.seal.open(old.Answer, q.id)
+	if err != nil {
+		return fmt.Errorf("open kept answer: %w", err)
 	}
 	var answer kept
-	n := seal.NonceSize()
-	if len(old.Answer) < n {
-		return fmt.Errorf("open kept answer: too short")
-	}
-	plain, err := seal.Open(nil, old.Answer[:n], old.Answer[n:], []byte(id))
-	if err != nil {
-		// The same caller by another secret: its key was rotated in between.
-		return keys.Errorf(codeMismatch, "this Idempotency-Key was used under another secret of this root key")
-	}
 	if err := json.Unmarshal(plain, &answer); err != nil {
 		return fmt.Errorf("open kept answer: %w", err)
 	}
@@ -155,36 +159,52 @@ func replay(w http.ResponseWriter, old keys.Reply, fingerprint, id string, seal 
 	return nil
 }
 
-// sealer derives the key that a caller's answers are kept under.
-func sealer(caller token.Secret) (cipher.AEAD, error) {
-	key, err := hkdf.Key(sha256.New, []byte(caller.Reveal()), nil, "latchkey kept answers", 32)
-	if err != nil {
-		return nil, fmt.Errorf("derive key: %w", err)
-	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, fmt.Errorf("derive key: %w", err)
-	}
-	return cipher.NewGCM(block)
+// A seal keeps answers from whoever has not the caller's bearer secret.
+type seal struct {
+	aead cipher.AEAD
+	mark []byte // the key of fingerprints: bodies that can be guessed are not to be tried out
 }
 
-// digest returns one text that stands for several.
-func digest(parts ...string) string {
-	h := sha256.New()
+func newSeal(caller token.Secret) (*seal, error) {
+	key, err := hkdf.Key(sha256.New, []byte(caller.Reveal()), nil, "latchkey kept answers", 64)
+	if err != nil {
+		return nil, fmt.Errorf("derive key: %w", err)
+	}
+	block, err := aes.NewCipher(key[:32])
+	if err != nil {
+		return nil, fmt.Errorf("derive key: %w", err)
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, fmt.Errorf("derive key: %w", err)
+	}
+	return &seal{aead: aead, mark: key[32:]}, nil
+}
+
+func (s *seal) fingerprint(parts ...string) string {
+	return hex.EncodeToString(digest(hmac.New(sha256.New, s.mark), parts...))
+}
+
+func (s *seal) close(plain []byte, id string) []byte {
+	nonce := make([]byte, s.aead.NonceSize())
+	rand.Read(nonce) // never fails
+	return s.aead.Seal(nonce, nonce, plain, []byte(id))
+}
+
+func (s *seal) open(sealed []byte, id string) ([]byte, error) {
+	n := s.aead.NonceSize()
+	if len(sealed) < n {
+		return nil, errors.New("too short")
+	}
+	return s.aead.Open(nil, sealed[:n], sealed[n:], []byte(id))
+}
+
+// digest returns one hash of several texts, none of which runs into the next.
+func digest(h hash.Hash, parts ...string) []byte {
 	for _, p := range parts {
 		fmt.Fprintf(h, "%d:%s", len(p), p)
 	}
-	return hex.EncodeToString(h.Sum(nil))
-}
-
-// canonical returns a JSON value in its one canonical form (RFC 8785), or the
-// body itself where it is none.
-func canonical(body []byte) string {
-	v := jsontext.Value(bytes.Clone(body))
-	if err := v.Canonicalize(); err != nil {
-		return string(body)
-	}
-	return string(v)
+	return h.Sum(nil)
 }
 
 // A recording holds an answer back until it has been kept.
@@ -205,8 +225,7 @@ func (rec *recording) Write(p []byte) (int, error) {
 	return rec.body.Write(p)
 }
 
-func (rec *recording) send() error {
+func (rec *recording) send() {
 	rec.ResponseWriter.WriteHeader(rec.status)
 	rec.ResponseWriter.Write(rec.body.Bytes())
-	return nil
 }

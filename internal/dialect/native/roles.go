@@ -2,6 +2,7 @@ package native
 
 import (
 	"net/http"
+	"slices"
 
 	"latchkey"
 	"latchkey/internal/httpapi"
@@ -47,10 +48,10 @@ func applyPermission(p *keys.Permission, in *latchkey.PermissionSettings) {
 
 func (d *Dialect) createRole(w http.ResponseWriter, r *http.Request, c *httpapi.Call) error {
 	var in roleBody
-	if err := body(r, &in); err != nil {
+	faults, err := body(r, &in)
+	if err != nil {
 		return err
 	}
-	var faults keys.Faults
 	if err := checkFixed(in.members(), nil, &faults); err != nil {
 		return err
 	}
@@ -62,7 +63,7 @@ func (d *Dialect) createRole(w http.ResponseWriter, r *http.Request, c *httpapi.
 	}
 	var role keys.Role
 	applyRole(&role, &in.RoleSettings)
-	role, err := d.manager.CreateRole(r.Context(), c.Actor, role)
+	role, err = d.manager.CreateRole(r.Context(), c.Actor, role)
 	if err != nil {
 		return err
 	}
@@ -88,11 +89,12 @@ func (d *Dialect) getRole(w http.ResponseWriter, r *http.Request, c *httpapi.Cal
 
 func (d *Dialect) updateRole(w http.ResponseWriter, r *http.Request, c *httpapi.Call) error {
 	var in roleBody
-	if err := patch(r, &in); err != nil {
+	sent, err := patch(r, &in)
+	if err != nil {
 		return err
 	}
 	change := func(role *keys.Role) error {
-		var faults keys.Faults
+		faults := slices.Clone(sent)
 		if err := checkFixed(in.members(), wireRole(role), &faults); err != nil {
 			return err
 		}
@@ -115,10 +117,10 @@ func (d *Dialect) deleteRole(w http.ResponseWriter, r *http.Request, c *httpapi.
 
 func (d *Dialect) createPermission(w http.ResponseWriter, r *http.Request, c *httpapi.Call) error {
 	var in permissionBody
-	if err := body(r, &in); err != nil {
+	faults, err := body(r, &in)
+	if err != nil {
 		return err
 	}
-	var faults keys.Faults
 	if err := checkFixed(in.members(), nil, &faults); err != nil {
 		return err
 	}
@@ -130,7 +132,7 @@ func (d *Dialect) createPermission(w http.ResponseWriter, r *http.Request, c *ht
 	}
 	var p keys.Permission
 	applyPermission(&p, &in.PermissionSettings)
-	p, err := d.manager.CreatePermission(r.Context(), c.Actor, p)
+	p, err = d.manager.CreatePermission(r.Context(), c.Actor, p)
 	if err != nil {
 		return err
 	}
@@ -156,11 +158,12 @@ func (d *Dialect) getPermission(w http.ResponseWriter, r *http.Request, c *httpa
 
 func (d *Dialect) updatePermission(w http.ResponseWriter, r *http.Request, c *httpapi.Call) error {
 	var in permissionBody
-	if err := patch(r, &in); err != nil {
+	sent, err := patch(r, &in)
+	if err != nil {
 		return err
 	}
 	change := func(p *keys.Permission) error {
-		var faults keys.Faults
+		faults := slices.Clone(sent)
 		if err := checkFixed(in.members(), wirePermission(p), &faults); err != nil {
 			return err
 		}

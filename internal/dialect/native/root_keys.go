@@ -15,10 +15,11 @@ type rootKeyBody struct {
 	readOnly
 }
 
-func (ro *readOnly) members() map[string]jsontext.Value {
+// fixedMembers are those that cannot be set, but for the secret.
+func (b *rootKeyBody) fixedMembers() map[string]jsontext.Value {
 	return map[string]jsontext.Value{
-		"id": ro.ID, "hint": ro.Hint, "status": ro.Status, "secrets": ro.Secrets,
-		"last_used_at": ro.LastUsedAt, "created_at": ro.CreatedAt, "updated_at": ro.UpdatedAt,
+		"id": b.ID, "hint": b.Hint, "status": b.Status, "secrets": b.Secrets,
+		"last_used_at": b.LastUsedAt, "created_at": b.CreatedAt, "updated_at": b.UpdatedAt,
 	}
 }
 
@@ -39,19 +40,20 @@ func rootSettings(in *latchkey.RootKeySettings, faults *keys.Faults) keys.KeySet
 	return settings(&latchkey.KeySettings{
 		Name: in.Name, Enabled: in.Enabled, Meta: in.Meta, Permissions: in.Permissions,
 		AllowedIPs: in.AllowedIPs, ExpiresAt: in.ExpiresAt, Limits: in.Limits,
-	}, faults)
+	}, nil, faults)
 }
 
 func (d *Dialect) createRootKey(w http.ResponseWriter, r *http.Request, c *httpapi.Call) error {
 	var in rootKeyBody
-	if err := body(r, &in); err != nil {
+	faults, err := body(r, &in)
+	if err != nil {
 		return err
 	}
-	var faults keys.Faults
-	if err := checkFixed(in.members(), nil, &faults); err != nil {
+	if err := checkFixed(in.fixedMembers(), nil, &faults); err != nil {
 		return err
 	}
 	s := rootSettings(&in.RootKeySettings, &faults)
+	s.Meta.Value = keptMeta(s.Meta.Value)
 	if err := faults.Err(); err != nil {
 		return err
 	}
@@ -92,17 +94,18 @@ func (d *Dialect) getRootKey(w http.ResponseWriter, r *http.Request, c *httpapi.
 
 func (d *Dialect) updateRootKey(w http.ResponseWriter, r *http.Request, c *httpapi.Call) error {
 	var in rootKeyBody
-	if err := patch(r, &in); err != nil {
+	faults, err := patch(r, &in)
+	if err != nil {
 		return err
 	}
-	var faults keys.Faults
 	s := rootSettings(&in.RootKeySettings, &faults)
-	if anySent(in.members()) {
+	s.MergeMeta = mergeMeta
+	if anySent(in.fixedMembers()) {
 		k, err := d.manager.RootKey(r.Context(), c.Actor, r.PathValue("id"))
 		if err != nil {
 			return err
 		}
-		if err := checkFixed(in.members(), d.wireRootKey(&k), &faults); err != nil {
+		if err := checkFixed(in.fixedMembers(), d.wireRootKey(&k), &faults); err != nil {
 			return err
 		}
 	}

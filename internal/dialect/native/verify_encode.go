@@ -50,7 +50,7 @@ func appendKey(b []byte, rec *keys.Record) []byte {
 		b = append(b, "null"...)
 	} else {
 		b = appendText(append(b, `{"id":`...), rec.Owner.ID)
-		b = appendText(append(b, `,"external_id":`...), rec.Owner.ExternalID)
+		b = appendTextOrNull(append(b, `,"external_id":`...), rec.Owner.ExternalID)
 		b = append(appendRaw(append(b, `,"meta":`...), rec.Owner.Meta), '}')
 	}
 	b = appendRaw(append(b, `,"meta":`...), k.Meta)

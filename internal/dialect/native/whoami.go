@@ -46,7 +46,7 @@ func ownHint(rec *keys.Record, now time.Time) *string {
 }
 
 func (d *Dialect) endSelf(w http.ResponseWriter, r *http.Request, c *httpapi.Call) error {
-	if err := d.manager.EndSelf(r.Context(), c.Actor); err != nil {
+	if err := d.manager.EndSelf(r.Context(), c.Actor, match(r)); err != nil {
 		return err
 	}
 	return d.noContent(w, r)

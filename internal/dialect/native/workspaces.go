@@ -2,6 +2,7 @@ package native
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -41,10 +42,10 @@ func applyWorkspace(ws *keys.Workspace, in *latchkey.WorkspaceSettings, faults *
 
 func (d *Dialect) createWorkspace(w http.ResponseWriter, r *http.Request, c *httpapi.Call) error {
 	var in workspaceBody
-	if err := body(r, &in); err != nil {
+	faults, err := body(r, &in)
+	if err != nil {
 		return err
 	}
-	var faults keys.Faults
 	if err := checkFixed(in.members(), nil, &faults); err != nil {
 		return err
 	}
@@ -56,7 +57,7 @@ func (d *Dialect) createWorkspace(w http.ResponseWriter, r *http.Request, c *htt
 	if err := faults.Err(); err != nil {
 		return err
 	}
-	ws, err := d.manager.CreateWorkspace(r.Context(), c.Actor, ws)
+	ws, err = d.manager.CreateWorkspace(r.Context(), c.Actor, ws)
 	if err != nil {
 		return err
 	}
@@ -82,11 +83,12 @@ func (d *Dialect) getWorkspace(w http.ResponseWriter, r *http.Request, c *httpap
 
 func (d *Dialect) updateWorkspace(w http.ResponseWriter, r *http.Request, c *httpapi.Call) error {
 	var in workspaceBody
-	if err := patch(r, &in); err != nil {
+	sent, err := patch(r, &in)
+	if err != nil {
 		return err
 	}
 	change := func(ws *keys.Workspace) error {
-		var faults keys.Faults
+		faults := slices.Clone(sent)
 		if err := checkFixed(in.members(), wireWorkspace(ws), &faults); err != nil {
 			return err
 		}

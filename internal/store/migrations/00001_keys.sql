@@ -76,9 +76,9 @@ CREATE TABLE keys (
 	updated_at BIGINT NOT NULL
 );
 CREATE INDEX keys_by_workspace ON keys (workspace_id, root, id);
-CREATE INDEX keys_by_keyspace ON keys (keyspace_id, id);
-CREATE INDEX keys_by_owner ON keys (owner_id, id);
-CREATE INDEX keys_by_name ON keys (workspace_id, name, id);
+CREATE INDEX keys_by_keyspace ON keys (workspace_id, root, keyspace_id, id);
+CREATE INDEX keys_by_owner ON keys (workspace_id, root, owner_id, id);
+CREATE INDEX keys_by_name ON keys (workspace_id, root, name, id);
 CREATE INDEX keys_by_account ON keys (account_id);
 
 CREATE TABLE secrets (

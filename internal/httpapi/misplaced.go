@@ -1,0 +1,44 @@
+package httpapi
+
+import (
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"latchkey/internal/token"
+)
+
+// shortestSecret is less than any secret with a checksum has.
+const shortestSecret = 16
+
+// holdsSecret reports whether a word of a text is a secret of ours, which its
+// checksum tells offline. Secrets in other vendors' forms look like any text.
+func holdsSecret(text string) bool {
+	for word := range strings.FieldsFuncSeq(text, notInSecret) {
+		if len(word) < shortestSecret {
+			continue
+		}
+		if _, ok := token.Checked(word); ok {
+			return true
+		}
+	}
+	return false
+}
+
+func notInSecret(r rune) bool {
+	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '+' || r == '-')
+}
+
+// documentHoldsSecret is [holdsSecret] for every text and name in a JSON value.
+func documentHoldsSecret(doc jsontext.Value) bool {
+	d := jsontext.NewDecoder(strings.NewReader(string(doc)))
+	for {
+		tok, err := d.ReadToken()
+		if err != nil {
+			return false
+		}
+		if tok.Kind() == '"' && holdsSecret(tok.String()) {
+			return true
+		}
+	}
+}
