@@ -4,6 +4,7 @@ import "encoding/json"
 
 // An Identity is the owner of keys.
 type Identity struct {
+	Versioned
 	ID         string          `json:"id"`
 	ExternalID string          `json:"external_id" doc:"Your own name for it; unique in the workspace."`
 	Kind       string          `json:"kind" enum:"customer,user,organization"`
@@ -34,6 +35,7 @@ type ReplaceIdentitySettings struct {
 
 // A Role is a named set of permissions.
 type Role struct {
+	Versioned
 	ID          string   `json:"id"`
 	Name        string   `json:"name"`
 	Slug        *string  `json:"slug"`
@@ -53,6 +55,7 @@ type RoleSettings struct {
 
 // A Permission is something that keys may be allowed to do.
 type Permission struct {
+	Versioned
 	ID          string  `json:"id"`
 	Name        string  `json:"name"`
 	Slug        *string `json:"slug"`
@@ -71,6 +74,7 @@ type PermissionSettings struct {
 
 // A Workspace is the tenant. Workspaces form a tree.
 type Workspace struct {
+	Versioned
 	ID        string `json:"id"`
 	UUID      string `json:"uuid"`
 	Slug      string `json:"slug"`
@@ -91,6 +95,7 @@ type WorkspaceSettings struct {
 
 // A RootKey is a key that manages.
 type RootKey struct {
+	Versioned
 	ID          string          `json:"id"`
 	Name        *string         `json:"name"`
 	Hint        *string         `json:"hint"`

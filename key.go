@@ -8,6 +8,7 @@ import (
 
 // A Key is one API key, as the server answers it.
 type Key struct {
+	Versioned
 	ID          string          `json:"id"`
 	Keyspace    string          `json:"keyspace" doc:"The slug of the keyspace that the key belongs to."`
 	Name        *string         `json:"name"`
@@ -151,11 +152,13 @@ type ChangeNamesRequest struct {
 
 // KeyPermissions are a key's own permissions after a change.
 type KeyPermissions struct {
+	Versioned
 	Permissions []string `json:"permissions"`
 }
 
 // KeyRoles are a key's roles after a change.
 type KeyRoles struct {
+	Versioned
 	Roles []string `json:"roles"`
 }
 

@@ -2,6 +2,7 @@ package latchkey
 
 // A Keyspace is the keys of one API, with their policy.
 type Keyspace struct {
+	Versioned
 	ID        string `json:"id"`
 	Slug      string `json:"slug"`
 	Name      string `json:"name"`

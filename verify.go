@@ -3,6 +3,7 @@ package latchkey
 import (
 	"encoding/json"
 	"errors"
+	"time"
 )
 
 var errTime = errors.New("must be a time in RFC 3339, such as 2026-11-21T09:30:00Z")
@@ -49,6 +50,10 @@ type Verification struct {
 	Key       *VerifiedKey `json:"key,omitempty"`
 	Limits    []LimitState `json:"limits,omitempty" doc:"Live figures, whenever the key has limits."`
 	Credits   *CreditState `json:"credits,omitempty" doc:"Live figures, whenever the key has credits."`
+
+	// RetryAfter is, with rate_limited, when the same call would be allowed;
+	// 0 where the server did not say. It is no member of the JSON.
+	RetryAfter time.Duration `json:"-"`
 }
 
 // A VerifiedKey is what a verification tells of the key.

@@ -73,7 +73,7 @@ func (rs *replies) keep(maxBody int64, next httpapi.HandlerFunc) httpapi.Handler
 		}
 		id := hex.EncodeToString(digest(sha256.New(), c.Actor.ID, c.Actor.WorkspaceID, names[0]))
 		if !rs.begin(id) {
-			return keys.Errorf(keys.Conflict, "the first request with this Idempotency-Key still runs")
+			return &keys.Error{Code: keys.Conflict, Message: "the first request with this Idempotency-Key still runs", RetryAfter: time.Second}
 		}
 		defer rs.end(id)
 		q := &keptRequest{id: id, fingerprint: seal.fingerprint(r.Method, r.URL.Path, canonical(body)), seal: seal}

@@ -77,9 +77,29 @@ func (d *Dialect) verify(w http.ResponseWriter, r *http.Request, c *httpapi.Call
 		s.decisions = v.Limits
 	}
 	c.Verified(v.Outcome)
+	if wait := freesIn(&v); wait > 0 {
+		w.Header().Set("Retry-After", retryAfter(wait))
+	}
 	s.out = appendVerification(s.out[:0], &v, c.Origin.RequestID)
 	httpapi.WriteBody(w, http.StatusOK, "application/json", s.out)
 	return nil
+}
+
+// freesIn returns when the limits that refused a verification allow it, or 0
+// where none did or one never will.
+func freesIn(v *keys.Verification) (wait time.Duration) {
+	if v.Outcome != keys.RateLimited {
+		return 0
+	}
+	for _, d := range v.Limits {
+		if !d.Allowed && d.RetryAt.IsZero() {
+			return 0
+		}
+		if !d.Allowed {
+			wait = max(wait, d.RetryAt.Sub(v.At))
+		}
+	}
+	return wait
 }
 
 // awaitRevision is how long a verification waits for a revision that it asks

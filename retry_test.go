@@ -1,0 +1,410 @@
+package latchkey_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"latchkey"
+)
+
+// A fault is what comes between a client and a server. It reports whether the
+// request has met its end.
+type fault func(server http.Handler, w http.ResponseWriter, r *http.Request) bool
+
+// cut lets the server carry the request out, and cuts the connection in place
+// of its answer.
+func cut(server http.Handler, _ http.ResponseWriter, r *http.Request) bool {
+	server.ServeHTTP(httptest.NewRecorder(), r)
+	panic(http.ErrAbortHandler)
+}
+
+// half lets the server carry the request out, and cuts its answer off.
+func half(server http.Handler, w http.ResponseWriter, r *http.Request) bool {
+	rec := httptest.NewRecorder()
+	server.ServeHTTP(rec, r)
+	w.Header().Set("Content-Length", strconv.Itoa(rec.Body.Len()+1))
+	w.WriteHeader(rec.Code)
+	w.Write(rec.Body.Bytes())
+	panic(http.ErrAbortHandler)
+}
+
+// late lets the server carry the request out, and answers as a proxy that has
+// waited for too long.
+func late(server http.Handler, w http.ResponseWriter, r *http.Request) bool {
+	server.ServeHTTP(httptest.NewRecorder(), r)
+	w.WriteHeader(http.StatusGatewayTimeout)
+	return true
+}
+
+// away answers as a proxy whose server is not there.
+func away(_ http.Handler, w http.ResponseWriter, _ *http.Request) bool {
+	w.Header().Set("Retry-After", "0")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	return true
+}
+
+// unavailable answers as the server itself does when it cannot.
+func unavailable(_ http.Handler, w http.ResponseWriter, _ *http.Request) bool {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", "1")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	io.WriteString(w, `{"code":"unavailable","detail":"not now"}`)
+	return true
+}
+
+// faulty starts a server of which the first requests under a path meet faults,
+// one each. met counts all requests under it.
+func faulty(t *testing.T, path string, faults ...fault) (client *latchkey.Client, met *atomic.Int64) {
+	t.Helper()
+	met = new(atomic.Int64)
+	client, stop := serveThrough(func(server http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.URL.Path, latchkey.BasePath+path) {
+				n := int(met.Add(1))
+				if n <= len(faults) && faults[n-1](server, w, r) {
+					return
+				}
+			}
+			server.ServeHTTP(w, r)
+		})
+	})
+	t.Cleanup(stop)
+	// One connection a request: net/http tries again by itself on one that it used before.
+	client.HTTP = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	return client, met
+}
+
+// TestRetriedOnce: whatever happens on the way, what was asked for is done once.
+func TestRetriedOnce(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		faults []fault
+	}{
+		{"unavailable", []fault{unavailable}},
+		{"a proxy without its server", []fault{away, away}},
+		{"no answer", []fault{cut}},
+		{"half an answer", []fault{half}},
+		{"an answer too late", []fault{late}},
+		{"one after the other", []fault{cut, away, late}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			client, met := faulty(t, "/keys", tt.faults...)
+			begin := time.Now()
+			key, err := client.CreateKey(t.Context(), named("ci"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := int(met.Load()); n != len(tt.faults)+1 {
+				t.Errorf("%d requests", n)
+			}
+			if tt.name == "unavailable" && time.Since(begin) < time.Second {
+				t.Errorf("tried again after %v, before the server wanted it", time.Since(begin))
+			}
+			list := must(client.ListKeys(t.Context(), latchkey.KeyQuery{}))
+			if len(list.Data) != 1 || list.Data[0].ID != key.ID {
+				t.Errorf("made %d keys", len(list.Data))
+			}
+			if v := must(client.Verify(t.Context(), latchkey.VerifyRequest{Key: key.Secret})); !v.Valid {
+				t.Errorf("the secret that came last is %s", v.Outcome)
+			}
+		})
+	}
+}
+
+// TestRetriedMethods says which calls are tried again after which failures.
+func TestRetriedMethods(t *testing.T) {
+	type op func(ctx context.Context, c *latchkey.Client, k latchkey.KeyWithSecret) error
+	verify := func(ctx context.Context, c *latchkey.Client, k latchkey.KeyWithSecret) error {
+		_, err := c.Verify(ctx, latchkey.VerifyRequest{Key: k.Secret})
+		return err
+	}
+	update := func(ctx context.Context, c *latchkey.Client, k latchkey.KeyWithSecret) error {
+		_, err := c.UpdateKey(ctx, k.ID, latchkey.KeySettings{Name: latchkey.Some("new")})
+		return err
+	}
+	for _, tt := range []struct {
+		name    string
+		path    string
+		fault   fault
+		op      op
+		retried bool
+		left    int64 // credits of 10
+	}{
+		{"a verification, unavailable", "/verify", unavailable, verify, true, 9},
+		{"a verification, no answer", "/verify", cut, verify, false, 9},
+		{"a verification, too late", "/verify", late, verify, false, 9},
+		{"a verification with a name, no answer", "/verify", cut, func(ctx context.Context, c *latchkey.Client, k latchkey.KeyWithSecret) error {
+			return verify(latchkey.IdempotencyKey(ctx, "this-one"), c, k)
+		}, true, 9},
+		{"a batch, no answer", "/verify/batch", cut, func(ctx context.Context, c *latchkey.Client, k latchkey.KeyWithSecret) error {
+			_, err := c.VerifyBatch(ctx, []latchkey.VerifyRequest{{Key: k.Secret}, {Key: k.Secret}})
+			return err
+		}, false, 8},
+		{"credits, no answer", "/keys/", cut, func(ctx context.Context, c *latchkey.Client, k latchkey.KeyWithSecret) error {
+			_, err := c.ChangeCredits(ctx, k.ID, latchkey.ChangeCreditsRequest{Operation: "decrement", Amount: 3})
+			return err
+		}, true, 7},
+		{"a reading, no answer", "/keys/", cut, func(ctx context.Context, c *latchkey.Client, k latchkey.KeyWithSecret) error {
+			_, err := c.GetKey(ctx, k.ID)
+			return err
+		}, true, 10},
+		{"a change, unavailable", "/keys/", unavailable, update, true, 10},
+		{"a change, no answer", "/keys/", cut, update, false, 10},
+		{"a change, too late", "/keys/", late, update, false, 10},
+		{"a replacement, too late", "/identities/", late, func(ctx context.Context, c *latchkey.Client, _ latchkey.KeyWithSecret) error {
+			_, err := c.ReplaceIdentity(ctx, "cust_42", latchkey.ReplaceIdentitySettings{})
+			return err
+		}, true, 10},
+		{"a replacement on a condition, too late", "/identities/", late, func(ctx context.Context, c *latchkey.Client, _ latchkey.KeyWithSecret) error {
+			_, err := c.ReplaceIdentity(latchkey.IfMatch(ctx, "*"), "cust_42", latchkey.ReplaceIdentitySettings{})
+			return err
+		}, false, 10},
+		{"a deletion, no answer", "/root-keys/", cut, func(ctx context.Context, c *latchkey.Client, _ latchkey.KeyWithSecret) error {
+			root := must(c.CreateRootKey(ctx, latchkey.RootKeySettings{}))
+			return c.DeleteRootKey(ctx, root.ID) // the second time it is not found
+		}, true, 10},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			client, met := faulty(t, tt.path, tt.fault)
+			key := must(client.CreateKey(t.Context(), latchkey.CreateKeyRequest{KeySettings: latchkey.KeySettings{
+				Credits: latchkey.Some(latchkey.CreditSettings{Remaining: latchkey.Some(int64(10))}),
+			}}))
+			if _, err := client.CreateIdentity(t.Context(), customer("cust_42")); err != nil {
+				t.Fatal(err)
+			}
+			err := tt.op(t.Context(), client, key)
+			want := int64(1)
+			if tt.retried {
+				want = 2
+			}
+			if n := met.Load(); n != want || (err == nil) != tt.retried {
+				t.Errorf("%d requests, error %v; want %d", n, err, want)
+			}
+			if left := must(client.GetKey(t.Context(), key.ID)).Credits.Remaining; left != tt.left {
+				t.Errorf("%d credits are left, want %d", left, tt.left)
+			}
+		})
+	}
+}
+
+// TestEndSelfRetried: the key that ended is no longer good for asking whether it
+// has.
+func TestEndSelfRetried(t *testing.T) {
+	client, met := faulty(t, "/whoami", cut)
+	key := must(client.CreateKey(t.Context(), named("leaked")))
+	leaked := *client
+	leaked.RootKey = key.Secret
+	if err := leaked.EndSelf(t.Context()); err != nil || met.Load() != 2 {
+		t.Errorf("got %v after %d requests", err, met.Load())
+	}
+	if err := leaked.EndSelf(t.Context()); err == nil {
+		t.Error("a key that had ended before ended again")
+	}
+}
+
+// TestStillRunning has a second request come while the first of that name has
+// no answer.
+func TestStillRunning(t *testing.T) {
+	release := make(chan struct{})
+	slow := func(server http.Handler, w http.ResponseWriter, r *http.Request) bool {
+		body := must(io.ReadAll(r.Body))
+		inner := httptest.NewRequestWithContext(context.WithoutCancel(r.Context()), r.Method, r.URL.Path, &slowBody{body, release})
+		inner.Header = r.Header
+		inner.ContentLength = int64(len(body))
+		go server.ServeHTTP(httptest.NewRecorder(), inner)
+		time.AfterFunc(300*time.Millisecond, func() { close(release) })
+		panic(http.ErrAbortHandler)
+	}
+	client, met := faulty(t, "/keys", slow)
+	key, err := client.CreateKey(t.Context(), named("ci"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := must(client.ListKeys(t.Context(), latchkey.KeyQuery{}))
+	if len(list.Data) != 1 || list.Data[0].ID != key.ID {
+		t.Errorf("made %d keys in %d requests", len(list.Data), met.Load())
+	}
+}
+
+// A slowBody is a body that does not come before it is released.
+type slowBody struct {
+	body    []byte
+	release chan struct{}
+}
+
+func (b *slowBody) Read(p []byte) (int, error) {
+	<-b.release
+	if len(b.body) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, b.body)
+	b.body = b.body[n:]
+	return n, nil
+}
+
+// TestPermanentErrors are not tried again, whatever the method.
+func TestPermanentErrors(t *testing.T) {
+	for _, status := range []int{301, 400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 500, 501} {
+		n := 0
+		c := &latchkey.Client{RootKey: rootKey, HTTP: to(func(w http.ResponseWriter, _ *http.Request) {
+			n++
+			w.WriteHeader(status)
+		})}
+		_, read := c.GetKey(t.Context(), "key_1")
+		_, made := c.CreateKey(t.Context(), named("ci"))
+		if read == nil || made == nil || n != 2 {
+			t.Errorf("%d: %d requests for 2 calls, %v, %v", status, n, read, made)
+		}
+	}
+}
+
+// TestConnections has servers that cannot be reached.
+func TestConnections(t *testing.T) {
+	closed := httptest.NewServer(http.NotFoundHandler())
+	closed.Close()
+	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	defer secure.Close()
+	plain := httptest.NewServer(http.NotFoundHandler())
+	defer plain.Close()
+	for _, tt := range []struct {
+		name, url string
+		tries     int64
+	}{
+		{"nobody listens", closed.URL, 3},
+		{"a certificate that is not trusted", secure.URL, 1},
+		{"no TLS", strings.Replace(plain.URL, "http:", "https:", 1), 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var dialed atomic.Int64
+			dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+				dialed.Add(1)
+				return new(net.Dialer).DialContext(ctx, network, addr)
+			}
+			c := &latchkey.Client{URL: tt.url, RootKey: rootKey, Retries: 2, HTTP: &http.Client{Transport: &http.Transport{DialContext: dial}}}
+			_, err := c.Verify(t.Context(), latchkey.VerifyRequest{Key: "k"}) // which nobody received
+			if _, ok := errors.AsType[*latchkey.Error](err); err == nil || ok || dialed.Load() != tt.tries {
+				t.Errorf("%d tries, %v", dialed.Load(), err)
+			}
+		})
+	}
+}
+
+// TestRetryTimes measures how long is waited, on a clock of its own.
+func TestRetryTimes(t *testing.T) {
+	const second = time.Second
+	refuse := func(retryAfter func() string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", retryAfter())
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}
+	text := func(s string) func() string { return func() string { return s } }
+	for _, tt := range []struct {
+		name       string
+		client     latchkey.Client
+		retryAfter func() string
+		deadline   time.Duration
+		tries      int
+		atLeast    time.Duration
+		atMost     time.Duration
+	}{
+		{"a time that doubles", latchkey.Client{}, text(""), 0, 4, 350 * time.Millisecond, 700 * time.Millisecond},
+		{"never more than 5 s at once", latchkey.Client{Retries: 10, RetryFor: time.Hour}, text(""), 0, 11, 17 * second, 35 * second},
+		{"as the server says", latchkey.Client{Retries: 2}, text("3"), 0, 3, 6 * second, 7 * second},
+		{"at the hour that the server says", latchkey.Client{Retries: 1}, func() string {
+			return time.Now().Add(10 * second).UTC().Format(http.TimeFormat)
+		}, 0, 2, 10 * second, 11 * second},
+		{"nonsense", latchkey.Client{}, text("soon"), 0, 4, 350 * time.Millisecond, 700 * time.Millisecond},
+		{"never", latchkey.Client{Retries: -1}, text("1"), 0, 1, 0, 0},
+		{"longer than the caller has", latchkey.Client{}, text("9"), 5 * second, 1, 0, 0},
+		{"longer than is tried", latchkey.Client{}, text("60"), 0, 1, 0, 0},
+		{"until time is over", latchkey.Client{RetryFor: 10 * second}, text("4"), 0, 3, 8 * second, 9 * second},
+		{"not at all by time", latchkey.Client{RetryFor: -1}, text(""), 0, 1, 0, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx := t.Context()
+				if tt.deadline > 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, tt.deadline)
+					defer cancel()
+				}
+				tries := 0
+				tt.client.HTTP = to(func(w http.ResponseWriter, r *http.Request) { tries++; refuse(tt.retryAfter)(w, r) })
+				begin := time.Now()
+				_, err := tt.client.Whoami(ctx)
+				took := time.Since(begin)
+				if e, ok := errors.AsType[*latchkey.Error](err); !ok || e.Status != 503 {
+					t.Errorf("got %v", err)
+				}
+				if tries != tt.tries || took < tt.atLeast || took > tt.atMost {
+					t.Errorf("%d tries in %v; want %d in %v to %v", tries, took, tt.tries, tt.atLeast, tt.atMost)
+				}
+			})
+		})
+	}
+}
+
+// TestPausesDiffer: clients that failed together do not come back together.
+func TestPausesDiffer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		seen := map[time.Duration]bool{}
+		for range 8 {
+			c := &latchkey.Client{Retries: 1, HTTP: to(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) })}
+			begin := time.Now()
+			c.Whoami(t.Context())
+			seen[time.Since(begin)] = true
+		}
+		if len(seen) < 4 {
+			t.Errorf("8 clients waited for %d different times: %v", len(seen), seen)
+		}
+	})
+}
+
+// TestCancelled: a caller that gives up is let go at once, while waiting and
+// while a request runs.
+func TestCancelled(t *testing.T) {
+	t.Run("while waiting", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(2*time.Second, cancel)
+			c := &latchkey.Client{HTTP: to(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Retry-After", "10")
+				w.WriteHeader(503)
+			})}
+			begin := time.Now()
+			_, err := c.Whoami(ctx)
+			e, ok := errors.AsType[*latchkey.Error](err)
+			if !errors.Is(err, context.Canceled) || !ok || e.Status != 503 || time.Since(begin) != 2*time.Second {
+				t.Errorf("got %v after %v", err, time.Since(begin))
+			}
+		})
+	})
+	t.Run("while a request runs", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		arrived, n := make(chan struct{}), atomic.Int64{}
+		hang := func(_ http.Handler, _ http.ResponseWriter, r *http.Request) bool {
+			n.Add(1)
+			io.Copy(io.Discard, r.Body)
+			close(arrived)
+			<-r.Context().Done()
+			return true
+		}
+		client, _ := faulty(t, "/keys", hang)
+		go func() { <-arrived; cancel() }()
+		if _, err := client.CreateKey(ctx, named("ci")); !errors.Is(err, context.Canceled) || n.Load() != 1 {
+			t.Errorf("got %v after %d requests", err, n.Load())
+		}
+	})
+}
