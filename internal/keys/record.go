@@ -24,6 +24,7 @@ type Record struct {
 	grants []Grant           // of a root key
 	spends []ratelimit.Spend // of a call that names no limits
 	fence  fenceMark         // what the cache checks it by
+	seen   uint32            // the second in which the recorder was last told, for [Verifier.seen]
 }
 
 // Prepare fills in what verification derives from the record. A store calls it
