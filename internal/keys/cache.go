@@ -109,17 +109,6 @@ func (c *Cache) Find(ctx context.Context, secret token.Secret, now time.Time) (*
 
 var errNoKey = Errorf(NotFound, "no such key")
 
-// secretLive reports whether the secret that the record was read by still
-// works.
-func (r *Record) secretLive(now time.Time) bool {
-	for i := range r.Key.Secrets {
-		if s := &r.Key.Secrets[i]; s.ID == r.SecretID {
-			return s.Live(now)
-		}
-	}
-	return false
-}
-
 func (c *Cache) load(ctx context.Context, hash token.Hash, now time.Time) (*Record, error) {
 	select {
 	case c.loads <- struct{}{}:

@@ -423,3 +423,25 @@ func TestCacheStaysBounded(t *testing.T) {
 		t.Errorf("the cache holds %d records, want about 256", n)
 	}
 }
+
+// BenchmarkVerifyMany verifies many keys in turn, so that each has to be
+// fetched from memory.
+func BenchmarkVerifyMany(b *testing.B) {
+	h := newHome(b)
+	cache, err := keys.NewCache(context.Background(), h.store, 100_000, 8)
+	h.ok(err)
+	h.verifier.Records = cache
+	h.verifier.Clock = time.Now
+	var reqs []keys.VerifyRequest
+	for range 5000 {
+		_, s := h.create(keys.NewKey{})
+		reqs = append(reqs, keys.VerifyRequest{Secret: s})
+		h.verify(reqs[len(reqs)-1])
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if _, err := h.verifier.Verify(context.Background(), &h.root, &reqs[i%len(reqs)]); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
