@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/go-json-experiment/json"
@@ -15,7 +16,11 @@ import (
 )
 
 // ReadBody reads a request's body, at most max bytes of it.
-func ReadBody(r *http.Request, max int64) ([]byte, error) {
+func ReadBody(r *http.Request, max int64) ([]byte, error) { return ReadBodyInto(r, max, nil) }
+
+// ReadBodyInto is [ReadBody] into a buffer that may be used again, which it
+// makes larger where it must.
+func ReadBodyInto(r *http.Request, max int64, buf []byte) ([]byte, error) {
 	if max == 0 {
 		max = DefaultMaxBody
 	}
@@ -27,7 +32,7 @@ func ReadBody(r *http.Request, max int64) ([]byte, error) {
 	if size < 0 { // not told; the server holds the others to what they told
 		in, size = io.LimitReader(r.Body, max+1), max+1
 	}
-	body, err := readAll(in, min(size, 4096))
+	body, err := readAll(in, buf, min(size, 4096))
 	switch {
 	case err != nil && isTooLong(err), int64(len(body)) > max:
 		return nil, tooLarge(max)
@@ -48,8 +53,8 @@ func tooLarge(max int64) error {
 }
 
 // readAll is [io.ReadAll] with a first guess at the size.
-func readAll(r io.Reader, guess int64) ([]byte, error) {
-	b := make([]byte, 0, guess+1)
+func readAll(r io.Reader, buf []byte, guess int64) ([]byte, error) {
+	b := slices.Grow(buf[:0], int(guess)+1)
 	for {
 		n, err := r.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]

@@ -108,9 +108,14 @@ func Serve(ctx context.Context, log *slog.Logger, l net.Listener, h http.Handler
 // request elsewhere; on HTTP/2 net/http turns that into a GOAWAY. The preface
 // of HTTP/2 on a connection that speaks HTTP/1, which net/http passes on, ends
 // here.
+//
+// A body in chunks is the last of its connection. If it came with a length too,
+// which net/http does not tell, a proxy in front may see a request where we see
+// a part of the body, or the other way round, and RFC 9112 has the connection
+// closed.
 func atTheDoor(l *listener, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if l.draining.Load() {
+		if l.draining.Load() || r.TransferEncoding != nil {
 			w.Header().Set("Connection", "close")
 		}
 		if r.Method == "PRI" {

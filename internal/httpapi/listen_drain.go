@@ -122,6 +122,16 @@ func (c *conn) SetDeadline(t time.Time) error {
 	return c.SetReadDeadline(t)
 }
 
+// CloseWrite tells the client that no more will come. net/http calls it before
+// it waits for a client that may still be sending, so that the end of the
+// answer is not lost with what is in the air.
+func (c *conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
 // leaveAfter closes the connection in a while, unless it is busy then.
 func (c *conn) leaveAfter(wait time.Duration) {
 	c.mu.Lock()

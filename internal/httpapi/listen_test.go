@@ -168,6 +168,7 @@ func post(client *http.Client, url, body string) (reused bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	req.ContentLength = int64(len(body)) // or the connection would not be used again
 	resp, err := client.Do(req)
 	if err != nil {
 		return reused, err
@@ -319,6 +320,56 @@ func TestProtocolBounds(t *testing.T) {
 			}
 		})
 	}
+	r.stop()
+	r.wait(t, 2*time.Second)
+}
+
+// TestNothingIsSmuggled hides a request in the body of another one that has
+// both a length and chunks.
+func TestNothingIsSmuggled(t *testing.T) {
+	for _, tt := range []struct{ name, head, body string }{
+		{"length and chunks", "Content-Length: 5\r\nTransfer-Encoding: chunked", "0\r\n\r\n"},
+		{"chunks and length", "Transfer-Encoding: chunked\r\nContent-Length: 5", "0\r\n\r\n"},
+		{"two lengths", "Content-Length: 0\r\nContent-Length: 5", ""},
+		{"a length in one line", "Content-Length: 0, 5", ""},
+		{"a space before the colon", "Transfer-Encoding : chunked\r\nContent-Length: 0", ""},
+		{"chunks twice", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "0\r\n\r\n"},
+		{"another encoding", "Transfer-Encoding: xchunked\r\nContent-Length: 0", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var smuggled atomic.Bool
+			r := start(t, http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+				if req.URL.Path == "/smuggled" {
+					smuggled.Store(true)
+				}
+				_, _ = io.ReadAll(req.Body)
+			}), nil, time.Second)
+			c, in := dial(t, r.addr)
+			fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n%sGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n", tt.head, tt.body)
+			if answers, err := io.ReadAll(in); err != nil || bytes.Count(answers, []byte("HTTP/1.1 ")) != 1 {
+				t.Errorf("got %q, %v; want one answer", answers, err)
+			}
+			if smuggled.Load() {
+				t.Error("what was in the body reached a handler")
+			}
+			r.stop()
+			r.wait(t, 2*time.Second)
+		})
+	}
+}
+
+// TestRefusedBodyEndsAtOnce sends the beginning of a body that nobody reads: the
+// answer and its end must not wait for the rest.
+func TestRefusedBodyEndsAtOnce(t *testing.T) {
+	r := start(t, http.NotFoundHandler(), nil, time.Second)
+	c, in := dial(t, r.addr)
+	begin := time.Now()
+	fmt.Fprint(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\nand so on")
+	answer, err := io.ReadAll(in)
+	if took := time.Since(begin); err != nil || !bytes.HasPrefix(answer, []byte("HTTP/1.1 404 ")) || took > 400*time.Millisecond {
+		t.Errorf("got %q, %v after %v; want 404 and the end at once", answer, err, took)
+	}
+	c.Close()
 	r.stop()
 	r.wait(t, 2*time.Second)
 }

@@ -34,8 +34,6 @@ type Cache struct {
 
 	loads    chan struct{} // a slot for each look-up in the store
 	prefixes prefixTable
-
-	hits, misses atomic.Int64
 }
 
 const (
@@ -47,8 +45,9 @@ const (
 // full, the old one is dropped and the young one takes its place. A hit in the
 // old one moves the record to the young one.
 type cacheShard struct {
-	mu         sync.RWMutex
-	young, old map[token.Hash]*Record
+	mu           sync.RWMutex
+	young, old   map[token.Hash]*Record
+	hits, misses atomic.Int64
 }
 
 // A fenceMark is what a record is checked by.
@@ -93,10 +92,10 @@ func (c *Cache) Find(ctx context.Context, secret token.Secret, now time.Time) (*
 		if old {
 			shard.put(hash, rec, c.each)
 		}
-		c.hits.Add(1)
+		shard.hits.Add(1)
 		return rec, nil
 	}
-	c.misses.Add(1)
+	shard.misses.Add(1)
 	if c.prefixes.impossible(secret.Reveal()) {
 		return nil, errNoKey
 	}
@@ -109,17 +108,6 @@ func (c *Cache) Find(ctx context.Context, secret token.Secret, now time.Time) (*
 }
 
 var errNoKey = Errorf(NotFound, "no such key")
-
-// secretLive reports whether the secret that the record was read by still
-// works.
-func (r *Record) secretLive(now time.Time) bool {
-	for i := range r.Key.Secrets {
-		if s := &r.Key.Secrets[i]; s.ID == r.SecretID {
-			return s.Live(now)
-		}
-	}
-	return false
-}
 
 func (c *Cache) load(ctx context.Context, hash token.Hash, now time.Time) (*Record, error) {
 	select {
@@ -198,14 +186,16 @@ type CacheStats struct {
 
 // Stats returns the cache's figures.
 func (c *Cache) Stats() CacheStats {
-	n := 0
+	var st CacheStats
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.RLock()
-		n += len(s.young) + len(s.old)
+		st.Records += len(s.young) + len(s.old)
 		s.mu.RUnlock()
+		st.Hits += s.hits.Load()
+		st.Misses += s.misses.Load()
 	}
-	return CacheStats{Hits: c.hits.Load(), Misses: c.misses.Load(), Records: n}
+	return st
 }
 
 // A prefixTable tells which texts cannot be secrets of ours: those whose

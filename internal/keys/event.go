@@ -58,16 +58,24 @@ func event(by Actor, action string, target Ref, now time.Time) Event {
 		Actor: Creator{Kind: by.Kind, ID: by.ID, Name: by.Name}, Target: target,
 		RequestID: by.Origin.RequestID, Addr: by.Origin.Addr,
 	}
-	if target.Type == "key" || target.Type == "root_key" {
-		ev.KeyID = target.ID
-	}
+	ev.KeyID = target.keyID()
 	return ev
+}
+
+// keyID returns the id of the key that r names, "" where it names another
+// thing.
+func (r Ref) keyID() string {
+	if r.Type == "key" || r.Type == "root_key" {
+		return r.ID
+	}
+	return ""
 }
 
 // Also returns an event for another thing that the same operation made.
 func (ev Event) Also(action string, target Ref, after []Member) Event {
 	ev.ID = token.NewID("evt")
 	ev.Action, ev.Target, ev.Before, ev.After = action, target, nil, after
+	ev.KeyID = target.keyID()
 	return ev
 }
 

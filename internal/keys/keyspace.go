@@ -191,7 +191,7 @@ func validateLimits(field string, limits []ratelimit.Limit, faults *Faults) {
 	for i, l := range limits {
 		at := field + "/" + itoa(i)
 		checkLimit(at, l, faults)
-		if slices.ContainsFunc(limits[:i], func(o ratelimit.Limit) bool { return o.Name == l.Name }) {
+		if l.Name != "" && slices.ContainsFunc(limits[:i], func(o ratelimit.Limit) bool { return o.Name == l.Name }) {
 			faults.Add(at+"/name", "another limit has this name")
 		}
 	}

@@ -2,6 +2,9 @@ package keys
 
 import (
 	"slices"
+	"sync/atomic"
+	"time"
+	"unique"
 
 	"latchkey/internal/ratelimit"
 )
@@ -9,21 +12,51 @@ import (
 // A Record is all that a verification needs to know about the key behind a
 // secret, as of one moment. It is shared by all that read it and never
 // changed.
+//
+// What every verification looks at stands first: with many keys in use, what
+// costs is fetching memory, not working on it.
 type Record struct {
+	fence    fenceMark // what the cache checks it by
+	seen     uint32    // the second in which the recorder was last told, for [Verifier.seen]
+	Live     bool      // the workspace and all above it are enabled
+	ends     time.Time // when the secret that was presented ends; zero: with the key
+	rendered *atomic.Pointer[rendering]
+	Owner    *Identity         // nil: nobody's
+	spends   []ratelimit.Spend // of a call that names no limits
+	grants   []Grant           // of a root key
+
 	Key       Key
 	SecretID  string // of the secret that was presented
 	Keyspace  Keyspace
 	Workspace Workspace
-	Live      bool      // the workspace and all above it are enabled
-	Owner     *Identity // nil: nobody's
 
 	// Permissions are the effective ones: the key's own and those of its
 	// roles, each once.
 	Permissions []string
+}
 
-	grants []Grant           // of a root key
-	spends []ratelimit.Spend // of a call that names no limits
-	fence  fenceMark         // what the cache checks it by
+// A rendering is what one dialect has made of a record.
+type rendering struct {
+	dialect string
+	text    []byte
+}
+
+// Rendered returns what make makes of the record for a dialect, such as the
+// part of an answer that only the key's settings decide. It is kept for the
+// dialect that asks first.
+func (r *Record) Rendered(dialect string, make func(*Record) []byte) []byte {
+	if r.rendered == nil { // made by hand, not by a store
+		return make(r)
+	}
+	kept := r.rendered.Load()
+	if kept != nil && kept.dialect == dialect {
+		return kept.text
+	}
+	made := &rendering{dialect, make(r)}
+	if kept == nil {
+		r.rendered.Store(made)
+	}
+	return made.text
 }
 
 // Prepare fills in what verification derives from the record. A store calls it
@@ -35,7 +68,22 @@ func (r *Record) Prepare() {
 		r.grants = ParseGrants(r.Key.Permissions)
 	}
 	r.spends = r.limitSpends()
+	r.rendered = new(atomic.Pointer[rendering])
+	for i := range r.Key.Secrets {
+		if s := &r.Key.Secrets[i]; s.ID == r.SecretID {
+			r.ends = s.ExpiresAt
+		}
+	}
+	// One copy of what many keys have in common: equal texts at one place are
+	// told apart without being read.
+	for _, s := range []*string{&r.Key.WorkspaceID, &r.Key.KeyspaceID, &r.Keyspace.ID, &r.Keyspace.Slug, &r.Workspace.ID, &r.Workspace.Path} {
+		*s = unique.Make(*s).Value()
+	}
 }
+
+// secretLive reports whether the secret that the record was read by still
+// works.
+func (r *Record) secretLive(now time.Time) bool { return r.ends.IsZero() || now.Before(r.ends) }
 
 // limitSpends lists every limit that holds for the key: its own, and those of
 // its owner whose names are not taken by one of its own. Limits that apply by

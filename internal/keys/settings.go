@@ -206,10 +206,10 @@ func (s *KeySettings) apply(k *Key, now time.Time, faults *Faults) {
 	set(&k.Owner, s.Owner)
 	set(&k.Meta, s.Meta)
 	if s.Permissions.Set {
-		k.Permissions = unique(s.Permissions.Value)
+		k.Permissions = eachOnce(s.Permissions.Value)
 	}
 	if s.Roles.Set {
-		k.Roles = unique(s.Roles.Value)
+		k.Roles = eachOnce(s.Roles.Value)
 	}
 	set(&k.AllowedIPs, s.AllowedIPs)
 	set(&k.Limits, s.Limits)
@@ -324,8 +324,8 @@ func (r *Refill) equal(o *Refill) bool {
 	return *r == *o
 }
 
-// unique returns names in their order, each once.
-func unique(names []string) []string {
+// eachOnce returns names in their order, each once.
+func eachOnce(names []string) []string {
 	var out []string
 	for _, n := range names {
 		if !slices.Contains(out, n) {

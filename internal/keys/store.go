@@ -15,8 +15,11 @@ import (
 // argument and must record it with the change, or neither. A method that
 // changes a thing does so by calling change on its present value; it may call
 // change more than once, and an error from change must leave all as it was and
-// come back unwrapped. What does not exist is a [NotFound] error, what is
-// taken a [Conflict], and an engine that cannot answer now is [Unavailable].
+// come back unwrapped. change may read from the store, but must not call what
+// changes something. A change that alters nothing leaves no trace, unless the
+// event's action is another than an update. What does not exist is a
+// [NotFound] error, what is taken a [Conflict], and an engine that cannot
+// answer now is [Unavailable].
 type Store interface {
 	VerifyStore
 	KeyStore
@@ -42,13 +45,13 @@ type VerifyStore interface {
 	// the method that made it returns.
 	Observe(fn func(Change))
 
-	// Revision returns the number of the last committed change. It must grow
-	// with every change, in the order in which they were committed.
+	// Revision returns the number of the last committed change of which an
+	// Event tells and observers have heard. It must grow with every one, in the
+	// order in which they were committed.
 	Revision() int64
 
-	// UncheckedPrefixes must return the apparent prefixes under which secrets
-	// without a checksum exist, and CheckedPrefixes those under which secrets
-	// with one were minted here.
+	// Prefixes must return the apparent prefixes under which secrets with a
+	// checksum were ever added, and those of secrets without one.
 	Prefixes(ctx context.Context) (checked, unchecked []string, err error)
 
 	// Ping reports whether the engine answers.
@@ -79,7 +82,9 @@ const (
 type KeyStore interface {
 	// InsertKey must add k, with its secrets, credits and aliases. Where
 	// k.Owner names an external id alone, it must find or make that identity
-	// and set k.Owner.ID; it must make the permissions that k names. A role
+	// and set k.Owner.ID; it must make the permissions that k names, which a
+	// root key does not, since it has grants. Where the account of k has credits
+	// already they stay as they are and k.Credits is set to them. A role
 	// that does not exist is an Invalid error; a taken id, hash or alias a
 	// Conflict. It sets k.Version to 1.
 	InsertKey(ctx context.Context, k *Key, ev Event) error
@@ -245,7 +250,8 @@ type Reply struct {
 
 // ReplyStore keeps the answers to requests that may be sent again.
 type ReplyStore interface {
-	// SaveReply must add r, or replace one that has expired.
+	// SaveReply must add r, or replace one that has expired. Where there is one
+	// that has not, it is a Conflict.
 	SaveReply(ctx context.Context, r Reply, now time.Time) error
 
 	// Reply must return a reply that has not expired.

@@ -177,7 +177,7 @@ type Delta struct {
 
 func (d Delta) apply(names []string) []string {
 	kept := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return slices.Contains(d.Remove, n) })
-	return unique(append(kept, d.Add...))
+	return eachOnce(append(kept, d.Add...))
 }
 
 // CheckRoles reports what is wrong with a delta of roles, whatever there is.

@@ -353,7 +353,7 @@ func (req *VerifyRequest) Validate() error {
 		} else if l.Name == "" {
 			faults.Add(at+"/name", "is required")
 		}
-		if slices.ContainsFunc(req.Limits[:i], func(o LimitRequest) bool { return o.Name == l.Name }) {
+		if l.Name != "" && slices.ContainsFunc(req.Limits[:i], func(o LimitRequest) bool { return o.Name == l.Name }) {
 			faults.Add(at+"/name", "another one has this name")
 		}
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"sync/atomic"
@@ -14,8 +15,8 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// bench opens a SQLite store with n keys, each with 1,000,000 credits.
-func bench(b *testing.B, n int) (*Store, []keys.Key) {
+// bench opens a SQLite store with n keys, each with 1,000,000,000 credits.
+func bench(b testing.TB, n int) (*Store, []keys.Key) {
 	s, err := Open(b.Context(), "sqlite:"+filepath.Join(b.TempDir(), "latchkey.db"))
 	if err != nil {
 		b.Fatal(err)
@@ -31,7 +32,7 @@ func bench(b *testing.B, n int) (*Store, []keys.Key) {
 		k, _, err := m.CreateKey(b.Context(), keys.OperatorIn(ws), keys.NewKey{KeySettings: keys.KeySettings{
 			Permissions: keys.Some([]string{"documents.read", "documents.write"}),
 			Owner:       keys.Some(keys.Owner{ExternalID: fmt.Sprint("customer ", i%10)}),
-			Credits:     keys.Some(&keys.CreditSettings{Remaining: keys.Some(int64(1_000_000))}),
+			Credits:     keys.Some(&keys.CreditSettings{Remaining: keys.Some(int64(1_000_000_000))}),
 		}})
 		if err != nil {
 			b.Fatal(err)
@@ -51,6 +52,19 @@ func BenchmarkRecordByHash(b *testing.B) {
 			b.Fatal(err)
 		}
 		i++
+	}
+}
+
+// TestRecordByHashAllocates bounds what a look-up costs; it measures 302.
+func TestRecordByHashAllocates(t *testing.T) {
+	s, all := bench(t, 1)
+	n := testing.AllocsPerRun(100, func() {
+		if _, err := s.RecordByHash(context.Background(), all[0].Secrets[0].Hash, time.Now()); err != nil {
+			t.Error(err)
+		}
+	})
+	if n > 350 {
+		t.Errorf("RecordByHash allocates %v times, want 350 at most", n)
 	}
 }
 
@@ -74,7 +88,8 @@ func BenchmarkSpendCredits(b *testing.B) {
 		i := int(next.Add(1)) * 7
 		for pb.Next() {
 			if _, ok, err := s.SpendCredits(b.Context(), all[i%len(all)].AccountID, 1, now); !ok || err != nil {
-				b.Fatal(ok, err)
+				b.Error(ok, err)
+				return
 			}
 			i++
 		}

@@ -12,7 +12,7 @@ import (
 
 const (
 	// interval is how often counts are written.
-	interval = time.Second
+	interval = 3 * time.Second
 
 	// batchRows bounds one write, so that others who wait for the one writer
 	// of the store do not wait long.

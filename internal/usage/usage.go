@@ -1,10 +1,10 @@
 // Package usage counts verifications. It adds them up in memory by key, outcome
-// and hour, and writes the sums to a [keys.UsageStore] about once a second, so
+// and hour, and writes the sums to a [keys.UsageStore] every few seconds, so
 // that no verification waits for storage. It keeps nothing itself: what was
 // written is the store's, and what uses cost is the ledger's.
 //
 // A process that dies loses the counts that it has not written yet, those of
-// the last second or two. While the store cannot be reached, counts wait in
+// the last few seconds. While the store cannot be reached, counts wait in
 // memory, up to a bound; beyond it those of keys that do not wait already are
 // dropped.
 //

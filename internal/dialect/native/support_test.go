@@ -125,6 +125,15 @@ func (s *running) open(t testing.TB) {
 	t.Cleanup(func() { opened.Close() })
 }
 
+// redeclare opens a server that was closed again, with other keyspaces.
+func (s *running) redeclare(t testing.TB, keyspaces string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(s.dir, "keyspaces.json"), []byte(keyspaces), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.open(t)
+}
+
 func config(dir string) server.Config {
 	cfg := server.Defaults()
 	cfg.DataDir, cfg.RootKey, cfg.Keyspaces = dir, token.New(rootKey), filepath.Join(dir, "keyspaces.json")

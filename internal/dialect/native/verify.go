@@ -34,7 +34,7 @@ type scratch struct {
 	wire      verifyBody
 	req       keys.VerifyRequest
 	decisions []ratelimit.Decision
-	out       []byte
+	body, out []byte
 }
 
 var scratches = sync.Pool{New: func() any { return &scratch{out: make([]byte, 0, 1024)} }}
@@ -49,12 +49,13 @@ func (d *Dialect) verify(w http.ResponseWriter, r *http.Request, c *httpapi.Call
 	if err := checkType(r); err != nil {
 		return err
 	}
-	body, err := httpapi.ReadBody(r, 0)
+	s := scratches.Get().(*scratch)
+	defer s.put()
+	body, err := httpapi.ReadBodyInto(r, 0, s.body)
 	if err != nil {
 		return err
 	}
-	s := scratches.Get().(*scratch)
-	defer s.put()
+	s.body = body
 	faults, err := decodeVerify(body, &s.wire)
 	if err != nil {
 		return err

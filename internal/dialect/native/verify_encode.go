@@ -26,7 +26,7 @@ func appendVerification(b []byte, v *keys.Verification, requestID string) []byte
 	if v.Record == nil || v.Outcome == keys.KeyNotFound {
 		return append(b, '}')
 	}
-	b = appendKey(append(b, `,"key":`...), v.Record)
+	b = append(append(b, `,"key":`...), v.Record.Rendered("native", renderKey)...)
 	if len(v.Limits) > 0 {
 		b = appendLimits(append(b, `,"limits":`...), v.Limits)
 	}
@@ -36,6 +36,10 @@ func appendVerification(b []byte, v *keys.Verification, requestID string) []byte
 	}
 	return append(b, '}')
 }
+
+// renderKey is what a verification tells of the key, which is the same until
+// the key changes.
+func renderKey(rec *keys.Record) []byte { return appendKey(nil, rec) }
 
 func appendKey(b []byte, rec *keys.Record) []byte {
 	k := &rec.Key

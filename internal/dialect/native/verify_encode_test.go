@@ -1,0 +1,129 @@
+package native
+
+import (
+	stdjson "encoding/json"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"latchkey"
+	"latchkey/internal/keys"
+	"latchkey/internal/permission"
+	"latchkey/internal/ratelimit"
+	"latchkey/internal/span"
+)
+
+// text draws what may stand in a name: anything, and not only UTF-8.
+var text = rapid.OneOf(
+	rapid.String(),
+	rapid.StringOfN(rapid.RuneFrom([]rune{'"', '\\', '/', '<', '&', 0, '\b', '\n', '\r', '\t', 0x1f, 0x7f, 'é', '\u2028', '\u2029', '\ufffd', '😀'}), 0, 12, -1),
+	rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 12), func(b []byte) string { return string(b) }),
+)
+
+var moment = rapid.Map(rapid.Int64Range(1, 253402300799999), func(ms int64) time.Time {
+	return time.UnixMilli(ms).In(time.FixedZone("", 3600))
+})
+
+var noMoment = rapid.OneOf(rapid.Just(time.Time{}), moment)
+
+// document draws metadata as it is kept.
+var document = rapid.Custom(func(t *rapid.T) string {
+	members := rapid.MapOfN(rapid.String(), rapid.String(), 0, 3).Draw(t, "members")
+	if len(members) == 0 {
+		return ""
+	}
+	b, err := stdjson.Marshal(members)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+})
+
+var verification = rapid.Custom(func(t *rapid.T) *keys.Verification {
+	rec := &keys.Record{
+		Key: keys.Key{
+			ID: text.Draw(t, "id"), Name: text.Draw(t, "name"), Environment: text.Draw(t, "environment"), Enabled: rapid.Bool().Draw(t, "enabled"),
+			ExpiresAt: noMoment.Draw(t, "expires"), Meta: document.Draw(t, "meta"), Roles: rapid.SliceOfN(text, 0, 3).Draw(t, "roles"),
+		},
+		Keyspace:    keys.Keyspace{Slug: text.Draw(t, "slug")},
+		Permissions: rapid.SliceOfN(text, 0, 3).Draw(t, "permissions"),
+	}
+	if rapid.Bool().Draw(t, "owned") {
+		rec.Owner = &keys.Identity{ID: text.Draw(t, "owner"), ExternalID: text.Draw(t, "external id"), Meta: document.Draw(t, "owner's meta")}
+	}
+	rec.Prepare()
+	v := &keys.Verification{Outcome: rapid.SampledFrom(keys.Outcomes).Draw(t, "outcome"), Record: rec, At: moment.Draw(t, "at")}
+	for range rapid.IntRange(0, 3).Draw(t, "limits") {
+		v.Limits = append(v.Limits, ratelimit.Decision{
+			Name: text.Draw(t, "limit"), Allowed: rapid.Bool().Draw(t, "allowed"), Max: rapid.Int64().Draw(t, "max"), Remaining: rapid.Int64().Draw(t, "remaining"),
+			Window:  span.Span{N: rapid.Int64Range(1, 1e6).Draw(t, "n"), Unit: span.Unit(rapid.IntRange(1, 5).Draw(t, "unit"))},
+			RetryAt: noMoment.Draw(t, "retry"), FreeAt: moment.Draw(t, "free"),
+		})
+	}
+	if v.Outcome == keys.CreditsExhausted || rapid.Bool().Draw(t, "metered") {
+		v.Credits = &keys.Credits{Remaining: rapid.Int64().Draw(t, "balance"), RefilledAt: time.UnixMilli(1_800_000_000_000)}
+		if rapid.Bool().Draw(t, "refilled") {
+			v.Credits.Refill = &keys.Refill{Amount: 1, Every: keys.Daily}
+		}
+	}
+	if v.Outcome == keys.InsufficientPermissions {
+		v.Missing, _ = permission.Parse("a AND (b OR c)")
+	}
+	return v
+})
+
+// asWire maps a verification to its wire type in the plain way.
+func asWire(v *keys.Verification, requestID string) latchkey.Verification {
+	out := latchkey.Verification{Valid: v.Outcome == keys.Valid, Outcome: outcomes[v.Outcome], RequestID: requestID, Detail: detail(v)}
+	if v.Outcome == keys.KeyNotFound {
+		return out
+	}
+	rec := v.Record
+	k := &rec.Key
+	out.Key = &latchkey.VerifiedKey{
+		ID: k.ID, Keyspace: rec.Keyspace.Slug, Name: textOrNull(k.Name), Environment: textOrNull(k.Environment), Enabled: k.Enabled,
+		ExpiresAt: wireTime(k.ExpiresAt), Meta: raw(k.Meta), Permissions: append([]string{}, rec.Permissions...), Roles: append([]string{}, k.Roles...),
+	}
+	if o := rec.Owner; o != nil {
+		out.Key.Identity = &latchkey.IdentityState{ID: o.ID, ExternalID: textOrNull(o.ExternalID), Meta: raw(o.Meta)}
+	}
+	for _, d := range v.Limits {
+		out.Limits = append(out.Limits, latchkey.LimitState{
+			Name: d.Name, Max: d.Max, Window: d.Window.String(), Remaining: d.Remaining, ResetAt: latchkey.Time{Time: d.FreeAt}, Exceeded: !d.Allowed,
+		})
+	}
+	if v.Credits != nil {
+		out.Credits = &latchkey.CreditState{Remaining: v.Credits.Remaining, RefillsAt: wireTime(v.Credits.RefillsAt())}
+	}
+	return out
+}
+
+// TestAppendVerification compares what is written by hand with what
+// encoding/json makes of the wire type.
+func TestAppendVerification(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v, requestID := verification.Draw(t, "verification"), text.Draw(t, "request id")
+		by := appendVerification(nil, v, requestID)
+		want, err := stdjson.Marshal(asWire(v, requestID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var gotValue, wantValue map[string]any
+		if err := stdjson.Unmarshal(by, &gotValue); err != nil {
+			t.Fatalf("%v in %s", err, by)
+		}
+		if err := stdjson.Unmarshal(want, &wantValue); err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(gotValue, wantValue) {
+			t.Fatalf("by hand %s\nby encoding/json %s\n%s", by, want, cmp.Diff(wantValue, gotValue))
+		}
+		again := appendVerification([]byte("before"), v, requestID)
+		if string(again) != "before"+string(by) {
+			t.Fatalf("appended: %s", again)
+		}
+	})
+}
