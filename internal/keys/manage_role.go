@@ -45,7 +45,7 @@ func (m *Manager) CreateRole(ctx context.Context, by Actor, r Role) (Role, error
 	if err := by.Need(ResRoles, "*", "create"); err != nil {
 		return Role{}, err
 	}
-	r.Permissions = unique(r.Permissions)
+	r.Permissions = eachOnce(r.Permissions)
 	if err := r.Validate(); err != nil {
 		return Role{}, err
 	}
@@ -87,7 +87,7 @@ func (m *Manager) UpdateRole(ctx context.Context, by Actor, ref string, change f
 		if err := change(r); err != nil {
 			return err
 		}
-		r.Permissions = unique(r.Permissions)
+		r.Permissions = eachOnce(r.Permissions)
 		return r.Validate()
 	}
 	return m.Store.UpdateRole(ctx, by.WorkspaceID, have.ID, checked, event(by, "role.update", Ref{"role", have.ID}, m.Clock()))

@@ -51,7 +51,7 @@ func (m *Manager) settleRoot(ctx context.Context, by Actor, k *Key, s *KeySettin
 	p := DefaultPolicy()
 	p.check(s, s.ExpiresAt.Set, creating, now, &faults)
 	if s.Permissions.Set {
-		fixed, err := m.grants(ctx, by, unique(s.Permissions.Value), &faults)
+		fixed, err := m.grants(ctx, by, eachOnce(s.Permissions.Value), &faults)
 		if err != nil {
 			return err
 		}
@@ -104,7 +104,7 @@ func (m *Manager) grants(ctx context.Context, by Actor, names []string, faults *
 		}
 		out = append(out, g.String())
 	}
-	return unique(out), nil
+	return eachOnce(out), nil
 }
 
 // known reports whether the grant speaks of a resource and action that there
