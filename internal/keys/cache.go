@@ -28,9 +28,10 @@ type Cache struct {
 	shards [cacheShards]cacheShard
 	each   int // records in one generation of one shard
 
-	seq    atomic.Uint64 // changes so far
-	all    atomic.Uint64 // the last change that may concern any key
-	fences [fenceCount]atomic.Uint64
+	changing sync.Mutex    // held while a change is told
+	seq      atomic.Uint64 // changes so far
+	all      atomic.Uint64 // the last change that may concern any key
+	fences   [fenceCount]atomic.Uint64
 
 	loads    chan struct{} // a slot for each look-up in the store
 	prefixes prefixTable
@@ -53,6 +54,7 @@ type cacheShard struct {
 // A fenceMark is what a record is checked by.
 type fenceMark struct {
 	readAt     uint64 // the number of changes before it was read
+	freshAt    uint64 // the number of changes at which it was last found fresh
 	key, owner uint32 // its fences
 }
 
@@ -129,29 +131,39 @@ func (c *Cache) load(ctx context.Context, hash token.Hash, now time.Time) (*Reco
 	return rec, nil
 }
 
-// fresh reports whether nothing that the record tells of has changed since.
+// fresh reports whether nothing that the record tells of has changed since. A
+// record that was fresh at the last change of all is so until the next.
 func (c *Cache) fresh(rec *Record) bool {
 	f := &rec.fence
-	return c.all.Load() <= f.readAt && c.fences[f.key].Load() <= f.readAt && c.fences[f.owner].Load() <= f.readAt
+	seq := c.seq.Load() // before the fences, which are moved before it
+	if atomic.LoadUint64(&f.freshAt) == seq && seq != 0 {
+		return true
+	}
+	if c.all.Load() > f.readAt || c.fences[f.key].Load() > f.readAt || c.fences[f.owner].Load() > f.readAt {
+		return false
+	}
+	atomic.StoreUint64(&f.freshAt, seq)
+	return true
 }
 
-// changed moves the fences that a change concerns. The store calls it after
-// the commit and before the change is acknowledged.
+// changed moves the fences that a change concerns, and then the number of
+// changes: whoever sees that number sees the fence too. The store calls it
+// after the commit and before the change is acknowledged.
 func (c *Cache) changed(ch Change) {
-	switch ch.Kind {
-	case SecretAdded:
+	if ch.Kind == SecretAdded {
 		c.prefixes.add(ch.Prefix, ch.Checked)
+		return
+	}
+	c.changing.Lock()
+	defer c.changing.Unlock()
+	n := c.seq.Load() + 1
+	switch ch.Kind {
 	case AnyChanged:
-		raise(&c.all, c.seq.Add(1))
+		c.all.Store(n)
 	case KeyChanged, IdentityChanged:
-		raise(&c.fences[fenceOf(ch.ID)], c.seq.Add(1))
+		c.fences[fenceOf(ch.ID)].Store(n)
 	}
-}
-
-// raise sets v to n unless it is past it already.
-func raise(v *atomic.Uint64, n uint64) {
-	for old := v.Load(); old < n && !v.CompareAndSwap(old, n); old = v.Load() {
-	}
+	c.seq.Store(n)
 }
 
 func (s *cacheShard) get(hash token.Hash) (rec *Record, old bool) {
