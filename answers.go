@@ -27,9 +27,9 @@ type Whoami struct {
 	Kind        string       `json:"kind" enum:"key,root_key"`
 	ID          string       `json:"id"`
 	Name        *string      `json:"name"`
-	Hint        *string      `json:"hint"`
-	Workspace   string       `json:"workspace"`
-	Keyspace    *string      `json:"keyspace"`
+	Hint        *string      `json:"hint" doc:"Of the secret that was presented."`
+	Workspace   string       `json:"workspace" doc:"The path of the workspace."`
+	Keyspace    *string      `json:"keyspace" doc:"Null for a root key."`
 	Identity    *IdentityRef `json:"identity"`
 	Permissions []string     `json:"permissions" doc:"The effective ones."`
 	Roles       []string     `json:"roles"`
@@ -43,13 +43,13 @@ type Whoami struct {
 type Event struct {
 	ID        string          `json:"id"`
 	At        Time            `json:"at"`
-	Action    string          `json:"action"`
+	Action    string          `json:"action" doc:"RESOURCE.create, .update or .delete, or what else was done, such as key.rotate."`
 	Actor     Ref             `json:"actor"`
 	Target    Ref             `json:"target"`
 	RequestID *string         `json:"request_id"`
 	IP        *string         `json:"ip"`
-	Before    json.RawMessage `json:"before" doc:"The changed members as they were; null on create."`
-	After     json.RawMessage `json:"after" doc:"The changed members as they are; null on delete."`
+	Before    json.RawMessage `json:"before" nullable:"true" doc:"The changed members as they were; null on create."`
+	After     json.RawMessage `json:"after" nullable:"true" doc:"The changed members as they are; null on delete."`
 }
 
 // A Ref names a thing by type and id.

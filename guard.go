@@ -128,7 +128,7 @@ func (g *Guard) key(r *http.Request) string {
 }
 
 func (g *Guard) verify(r *http.Request, key string) (Verification, error) {
-	if !utf8.ValidString(key) || utf8.RuneCountInString(key) > maxKey {
+	if utf8.RuneCountInString(key) > maxKey {
 		return Verification{Outcome: NotFound, Detail: "there is no such key"}, nil // nothing that the server could be asked
 	}
 	req := VerifyRequest{Key: key, Keyspace: g.Keyspace, Cost: g.Cost, Limits: g.Limits, Tags: g.Tags}

@@ -260,8 +260,9 @@ func TestGuardFails(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var cause error
 			tt.guard.Failed = func(_ *http.Request, err error) { cause = err }
+			begin := time.Now()
 			got := ask(tt.guard, "Authorization", "Bearer "+key)
-			if got.passed != nil || got.Code != 503 {
+			if got.passed != nil || got.Code != 503 || time.Since(begin) > 4*time.Second {
 				t.Fatalf("got %d %s, passed %v", got.Code, got.Body, got.passed != nil)
 			}
 			p := checkRefusal(t, got, key)

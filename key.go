@@ -42,17 +42,17 @@ type KeyWithSecret struct {
 // the keyspace's default; on update it stays as it was, and null clears it.
 type KeySettings struct {
 	Name        Optional[string]          `json:"name,omitzero"`
-	Environment Optional[string]          `json:"environment,omitzero"`
-	Enabled     Optional[bool]            `json:"enabled,omitzero"`
+	Environment Optional[string]          `json:"environment,omitzero" doc:"One of those that the keyspace lists, if it lists any."`
+	Enabled     Optional[bool]            `json:"enabled,omitzero" nullable:"false"`
 	Identity    Optional[IdentityRef]     `json:"identity,omitzero" doc:"The owner: an id or external id, or an object with either."`
 	ExternalID  Optional[string]          `json:"external_id,omitzero" doc:"The owner by external id; made where there is none."`
-	Meta        Optional[json.RawMessage] `json:"meta,omitzero"`
+	Meta        Optional[json.RawMessage] `json:"meta,omitzero" doc:"An update merges it with what is there; null empties it."`
 	Permissions Optional[[]string]        `json:"permissions,omitzero" doc:"Naming a permission makes it."`
 	Roles       Optional[[]string]        `json:"roles,omitzero" doc:"Each must exist."`
-	AllowedIPs  Optional[[]string]        `json:"allowed_ips,omitzero"`
-	ExpiresAt   Optional[Time]            `json:"expires_at,omitzero"`
+	AllowedIPs  Optional[[]string]        `json:"allowed_ips,omitzero" doc:"Addresses and CIDR ranges that the key may be used from; empty: any."`
+	ExpiresAt   Optional[Time]            `json:"expires_at,omitzero" doc:"Null: never. In the past it is an error on create, and on update ends the key at once."`
 	Limits      Optional[[]Limit]         `json:"limits,omitzero"`
-	Credits     Optional[CreditSettings]  `json:"credits,omitzero"`
+	Credits     Optional[CreditSettings]  `json:"credits,omitzero" doc:"Null: unmetered."`
 	Budget      Optional[Budget]          `json:"budget,omitzero" doc:"Null; budgets are not offered yet."`
 }
 
@@ -95,17 +95,17 @@ type Refill struct {
 
 // CreditSettings are what can be set of credits.
 type CreditSettings struct {
-	Remaining Optional[int64]           `json:"remaining,omitzero" doc:"Needed where the key has no credits. Where it has some, POST /keys/{id}/credits changes them, and an update may only send back what there is."`
-	Refill    Optional[RefillSettings]  `json:"refill,omitzero"`
-	RefillsAt Optional[json.RawMessage] `json:"refills_at,omitzero" doc:"Cannot be set; may be sent back as it is."`
+	Remaining Optional[int64]          `json:"remaining,omitzero" nullable:"false" doc:"Needed where the key has no credits. Where it has some, POST /keys/{id}/credits changes them, and an update may only send back what there is."`
+	Refill    Optional[RefillSettings] `json:"refill,omitzero" doc:"Null: what is used up does not come back."`
+	RefillsAt Optional[Time]           `json:"refills_at,omitzero" doc:"Cannot be set; may be sent back as it is."`
 }
 
 // RefillSettings are what can be set of a refill.
 type RefillSettings struct {
-	Amount Optional[int64]  `json:"amount,omitzero"`
-	Every  Optional[string] `json:"every,omitzero"`
-	Day    Optional[int64]  `json:"day,omitzero"`
-	Mode   Optional[string] `json:"mode,omitzero"`
+	Amount Optional[int64]  `json:"amount,omitzero" nullable:"false"`
+	Every  Optional[string] `json:"every,omitzero" nullable:"false" doc:"daily or monthly, at 00:00 UTC, or a duration from when the refill is set."`
+	Day    Optional[int64]  `json:"day,omitzero" doc:"With monthly: the day, 1 to 31; 1 where absent."`
+	Mode   Optional[string] `json:"mode,omitzero" enum:"set,add" doc:"What a refill does to the balance; set where absent."`
 }
 
 // A Budget is how much money may be spent with a key.

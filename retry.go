@@ -100,13 +100,10 @@ func (c *Client) retryable(q *call, err error) (again, doubtful bool) {
 
 // hopeless reports whether a call that had no answer would have none again.
 func hopeless(err error) bool {
-	if errors.Is(err, context.Canceled) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, http.ErrSchemeMismatch) {
 		return true
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return true
 	}
 	dns, ok := errors.AsType[*net.DNSError](err)

@@ -1,6 +1,7 @@
 package latchkey_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -218,39 +219,34 @@ func TestEndSelfRetried(t *testing.T) {
 func TestStillRunning(t *testing.T) {
 	release := make(chan struct{})
 	slow := func(server http.Handler, w http.ResponseWriter, r *http.Request) bool {
-		body := must(io.ReadAll(r.Body))
-		inner := httptest.NewRequestWithContext(context.WithoutCancel(r.Context()), r.Method, r.URL.Path, &slowBody{body, release})
-		inner.Header = r.Header
-		inner.ContentLength = int64(len(body))
-		go server.ServeHTTP(httptest.NewRecorder(), inner)
+		held := &heldAnswer{httptest.NewRecorder(), make(chan struct{}), release}
+		first := r.Clone(context.WithoutCancel(r.Context()))
+		first.Body = io.NopCloser(bytes.NewReader(must(io.ReadAll(r.Body))))
+		go server.ServeHTTP(held, first)
+		<-held.begun
 		time.AfterFunc(300*time.Millisecond, func() { close(release) })
 		panic(http.ErrAbortHandler)
 	}
 	client, met := faulty(t, "/keys", slow)
 	key, err := client.CreateKey(t.Context(), named("ci"))
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || met.Load() != 3 { // the second is told to wait
+		t.Fatalf("%d requests, %v", met.Load(), err)
 	}
 	list := must(client.ListKeys(t.Context(), latchkey.KeyQuery{}))
 	if len(list.Data) != 1 || list.Data[0].ID != key.ID {
-		t.Errorf("made %d keys in %d requests", len(list.Data), met.Load())
+		t.Errorf("made %d keys", len(list.Data))
 	}
 }
 
-// A slowBody is a body that does not come before it is released.
-type slowBody struct {
-	body    []byte
-	release chan struct{}
+// A heldAnswer is one whose sending takes until it is released.
+type heldAnswer struct {
+	*httptest.ResponseRecorder
+	begun, release chan struct{}
 }
 
-func (b *slowBody) Read(p []byte) (int, error) {
-	<-b.release
-	if len(b.body) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(p, b.body)
-	b.body = b.body[n:]
-	return n, nil
+func (a *heldAnswer) WriteHeader(int) {
+	close(a.begun)
+	<-a.release
 }
 
 // TestPermanentErrors are not tried again, whatever the method.
@@ -292,9 +288,15 @@ func TestConnections(t *testing.T) {
 				return new(net.Dialer).DialContext(ctx, network, addr)
 			}
 			c := &latchkey.Client{URL: tt.url, RootKey: rootKey, Retries: 2, HTTP: &http.Client{Transport: &http.Transport{DialContext: dial}}}
-			_, err := c.Verify(t.Context(), latchkey.VerifyRequest{Key: "k"}) // which nobody received
-			if _, ok := errors.AsType[*latchkey.Error](err); err == nil || ok || dialed.Load() != tt.tries {
-				t.Errorf("%d tries, %v", dialed.Load(), err)
+			_, verify := c.Verify(t.Context(), latchkey.VerifyRequest{Key: "k"}) // which nobody received
+			_, read := c.Whoami(t.Context())
+			for _, err := range []error{verify, read} {
+				if _, ok := errors.AsType[*latchkey.Error](err); err == nil || ok {
+					t.Errorf("got %v", err)
+				}
+			}
+			if n := dialed.Load(); n != 2*tt.tries {
+				t.Errorf("%d tries for 2 calls, want %d each; %v", n, tt.tries, read)
 			}
 		})
 	}

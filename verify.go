@@ -14,7 +14,7 @@ type VerifyRequest struct {
 	Keyspace    string         `json:"keyspace,omitempty" doc:"The keyspace that the key must belong to, by id or slug."`
 	Permissions *string        `json:"permissions,omitempty" doc:"What the key must be allowed to do: names with AND, OR and parentheses."`
 	Cost        *int64         `json:"cost,omitempty" doc:"Credits to take; 1 where absent; 0 looks without taking."`
-	Limits      []LimitRequest `json:"limits,omitempty"`
+	Limits      []LimitRequest `json:"limits,omitempty" doc:"Limits beyond those that apply to every use, or such a one at another cost."`
 	IP          string         `json:"ip,omitempty" doc:"The end user's address, for the key's list of addresses."`
 	Tags        []string       `json:"tags,omitempty" doc:"For usage alone; at most 20."`
 	MinRevision *int64         `json:"min_revision,omitempty" doc:"Answer only from a state in which this revision is in force."`
@@ -24,9 +24,9 @@ type VerifyRequest struct {
 type LimitRequest struct {
 	Name      string `json:"name" required:"true"`
 	Cost      *int64 `json:"cost,omitempty" doc:"1 where absent."`
-	Max       *int64 `json:"max,omitempty"`
-	Window    string `json:"window,omitempty"`
-	Algorithm string `json:"algorithm,omitempty" enum:"sliding,fixed,fixed_from_first,gcra"`
+	Max       *int64 `json:"max,omitempty" doc:"Units in each window, of a limit that the key has not."`
+	Window    string `json:"window,omitempty" doc:"With max: a duration."`
+	Algorithm string `json:"algorithm,omitempty" enum:"sliding,fixed,fixed_from_first,gcra" doc:"With max; sliding where absent."`
 }
 
 // Outcomes of a verification.
@@ -47,7 +47,7 @@ type Verification struct {
 	Outcome   string       `json:"outcome" enum:"valid,not_found,forbidden,disabled,expired,insufficient_permissions,rate_limited,usage_exceeded"`
 	RequestID string       `json:"request_id"`
 	Detail    string       `json:"detail,omitempty" doc:"Which check refused, with its figures."`
-	Key       *VerifiedKey `json:"key,omitempty"`
+	Key       *VerifiedKey `json:"key,omitempty" doc:"Absent with not_found alone."`
 	Limits    []LimitState `json:"limits,omitempty" doc:"Live figures, whenever the key has limits."`
 	Credits   *CreditState `json:"credits,omitempty" doc:"Live figures, whenever the key has credits."`
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,8 +15,6 @@ import (
 	"latchkey/internal/dialect/native"
 	"latchkey/internal/keys"
 	"latchkey/internal/token"
-
-	"encoding/json"
 )
 
 // Files of the data directory, beside the database.
@@ -93,7 +92,7 @@ func readKeyspaces(path string) ([]keys.Keyspace, error) {
 	}
 	j, err := json.Marshal(doc)
 	if err != nil {
-		return nil, fmt.Errorf("read the declared keyspaces: %s: %w", path, err)
+		return nil, fmt.Errorf("read the declared keyspaces: %s: it has what JSON has not, such as a name that is no text: %w", path, err)
 	}
 	list, err := native.Keyspaces(j)
 	if err != nil {

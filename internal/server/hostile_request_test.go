@@ -37,6 +37,9 @@ func (h *hostile) request() string {
 		return h.noise()
 	}
 	rt := h.routes[h.rand.IntN(len(h.routes))]
+	if rt.Method == "GET" { // those that change something are worth more
+		rt = h.routes[h.rand.IntN(len(h.routes))]
+	}
 	method := h.often(12, rt.Method, "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT", "BREW", "get", "", "G\x00T", "PRI")
 	version := h.often(40, "HTTP/1.1", "HTTP/1.0", "HTTP/0.9", "HTTP/2.0", "HTTP/3", "HTTP/1.1 ", "", "http/1.1", "HTTP/9999999999.1")
 	host := h.often(30, "a.example", "", "a\tb", "[::1", "a.example:x", "a.example\r\nHost: b.example", "a/b", "\xff", h.anySecret())
@@ -86,14 +89,14 @@ func (h *hostile) query() string {
 // headers makes header lines, some of which are wrong.
 func (h *hostile) headers() string {
 	var b strings.Builder
-	switch h.rand.IntN(6) {
+	switch h.rand.IntN(10) {
 	case 0:
 	case 1:
 		fmt.Fprintf(&b, "Authorization: %s\r\n", h.one("Bearer", "Bearer ", "Basic "+h.anySecret(), "Bearer "+h.secret()+"x", "Bearer \x00", "bearer  "+h.checked[0],
 			"Bearer "+strings.Repeat("x", 9000), h.anySecret(), "Bearer lk_", "Bearer \u00fc", "Bearer \xff", "Bearer "+h.root+", Bearer "+h.root,
 			"Bearer "+h.root+"\r\nAuthorization: Bearer "+h.anySecret()))
 	default:
-		fmt.Fprintf(&b, "Authorization: Bearer %s\r\n", h.often(5, h.root, h.anySecret()))
+		fmt.Fprintf(&b, "Authorization: Bearer %s\r\n", h.often(8, h.root, h.anySecret()))
 	}
 	if h.rand.IntN(10) > 0 {
 		fmt.Fprintf(&b, "Content-Type: %s\r\n", h.often(5, "application/json", "application/merge-patch+json", "text/plain", "", "a/b; c=\"", ";;",

@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -51,9 +53,10 @@ type hostile struct {
 	ids     []string // of keys
 	spared  string   // the id of a key that no request is about, save smuggled ones
 
-	banned needles   // what no error answer may have
-	seen   *sync.Map // status → true
-	minted *sync.Map // a secret that was answered → what it is
+	mine   map[string]string // secrets that are sent → what each is
+	banned needles           // what no error answer may have
+	seen   *sync.Map         // status → true
+	minted *sync.Map         // a secret that was answered → what it is
 
 	conn net.Conn
 	in   *bufio.Reader
@@ -135,25 +138,36 @@ func routesOf(s *Server, cfg Config) []httpapi.Route {
 // prepare makes keys whose secrets are then put where they do not belong, and
 // one that is left alone, whose secret it returns.
 func (h *hostile) prepare() (spared string) {
-	const settings = `"name":"k","credits":{"remaining":1000000},"limits":[{"name":"l","max":1000000,"window":"1h"}]`
-	for _, ks := range []string{"default", "default", "default", "default", "default", "default", "open", "open", "kept", "kept", "hex", "letters", "bytes"} {
-		may := `["read"]`
-		if ks == "open" {
-			may = "[]"
-		}
-		id, secret := h.makeKey(`{"keyspace":"` + ks + `","permissions":` + may + `,` + settings + `}`)
-		h.ids = append(h.ids, id)
-		if ks == "hex" || ks == "letters" || ks == "bytes" {
-			h.others = append(h.others, secret)
-		} else {
-			h.checked = append(h.checked, secret)
-		}
-	}
-	banned := map[string]string{h.root: "the root key"}
-	h.minted.Range(func(secret, what any) bool { banned[secret.(string)] = what.(string); return true })
-	h.banned = inAnyForm(banned)
 	h.spared, spared = h.makeKey(`{}`)
+	h.mine = map[string]string{h.root: "the root key"}
+	for i := range 13 {
+		h.renew(i)
+	}
 	return spared
+}
+
+// renew makes a key, and forgets one that requests may have ended by now.
+func (h *hostile) renew(i int) {
+	const settings = `"name":"k","credits":{"remaining":1000000},"limits":[{"name":"l","max":1000000,"window":"1h"}]`
+	pool, ks, may := &h.checked, "default", `["read"]`
+	switch i % 13 {
+	case 0, 4:
+		ks, may = "open", "[]"
+	case 1, 6:
+		ks = "kept"
+	case 2, 5, 9:
+		pool, ks = &h.others, []string{"", "", "hex", "", "", "letters", "", "", "", "bytes"}[i%13]
+	}
+	id, secret := h.makeKey(`{"keyspace":"` + ks + `","permissions":` + may + `,` + settings + `}`)
+	h.ids, *pool = latest(h.ids, id, 13), latest(*pool, secret, 10)
+	h.mine[secret] = "the secret of " + id
+	h.banned = inAnyForm(h.mine)
+}
+
+// latest returns a new list with one more at its end, and at most n.
+func latest(list []string, one string, n int) []string {
+	list = append(slices.Clone(list), one)
+	return list[max(0, len(list)-n):]
 }
 
 func (h *hostile) makeKey(body string) (id, secret string) {
@@ -171,7 +185,7 @@ func (h *hostile) makeKey(body string) (id, secret string) {
 func (h *hostile) secrets(t *testing.T, dir string) map[string]string { // text → what it is
 	all := map[string]string{h.root: "the root key", installationSecretOf(t, dir): "the installation secret"}
 	h.minted.Range(func(secret, what any) bool { all[secret.(string)] = what.(string); return true })
-	if len(all) < 60 {
+	if len(all) < 200 {
 		t.Errorf("%d secrets were made, too few to tell anything", len(all))
 	}
 	return all
@@ -189,14 +203,17 @@ func installationSecretOf(t *testing.T, dir string) string {
 // client returns one of several that send at once.
 func (h *hostile) client(seed uint64) *hostile {
 	c := *h
-	c.rand = rand.New(rand.NewPCG(seed, 7))
+	c.rand, c.mine = rand.New(rand.NewPCG(seed, 7)), maps.Clone(h.mine)
 	return &c
 }
 
 func (h *hostile) run(requests int) {
-	for range requests {
+	for i := range requests {
 		if h.t.Failed() {
 			break
+		}
+		if i%50 == 0 {
+			h.renew(i / 50)
 		}
 		if request := h.request(); isWhole(request) {
 			h.send(request)

@@ -85,10 +85,16 @@ func Of(d time.Duration) Span {
 
 // String returns the span as it was written, and "" for the zero value.
 func (s Span) String() string {
+	b, _ := s.AppendText(nil)
+	return string(b)
+}
+
+// AppendText appends the span as it was written.
+func (s Span) AppendText(b []byte) ([]byte, error) {
 	if s.Unit == 0 || s.Unit > Day {
-		return ""
+		return b, nil
 	}
-	return strconv.FormatInt(s.N, 10) + units[s.Unit].name
+	return append(strconv.AppendInt(b, s.N, 10), units[s.Unit].name...), nil
 }
 
 // Duration returns the span's length; a day has 24 hours.
@@ -103,7 +109,7 @@ func (s Span) Duration() time.Duration {
 func (s Span) IsZero() bool { return s == Span{} }
 
 // MarshalText returns the span as it was written.
-func (s Span) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+func (s Span) MarshalText() ([]byte, error) { return s.AppendText([]byte{}) }
 
 // UnmarshalText reads what [Parse] reads, and "" as the zero value.
 func (s *Span) UnmarshalText(text []byte) error {

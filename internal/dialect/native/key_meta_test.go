@@ -37,6 +37,14 @@ func TestMergeMeta(t *testing.T) {
 	}
 }
 
+// TestMetadata shows the one form in which documents are kept.
+func TestMetadata(t *testing.T) {
+	var faults keys.Faults
+	if got, want := metadata(json.RawMessage(`{ "\u00e9" : "\/\u2028" , "n" : 1.50 }`), &faults), "{\"é\":\"/\u2028\",\"n\":1.50}"; got != want || faults != nil {
+		t.Errorf("kept as %q, want %q; %v", got, want, faults)
+	}
+}
+
 // anyObject draws objects in objects.
 func anyObject(depth int) *rapid.Generator[map[string]any] {
 	values := []*rapid.Generator[any]{

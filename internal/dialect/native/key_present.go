@@ -3,6 +3,7 @@ package native
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -93,13 +94,17 @@ func compareCredits(in *latchkey.CreditSettings, now *latchkey.Credits, faults *
 	if in.Remaining.Given() && now != nil && in.Remaining.Value != now.Remaining {
 		faults.Add("credits/remaining", "is not what it is now; POST /keys/{id}/credits changes it")
 	}
-	sent := in.RefillsAt
-	var have *latchkey.Time
-	if now != nil {
-		have = now.RefillsAt
+	if !in.RefillsAt.Given() {
+		return
 	}
-	switch {
-	case sent.Given() && sent.IsNull() && have != nil, sent.Given() && !sent.IsNull() && !sameJSON(jsontext.Value(sent.Value), have):
+	sent, have := time.Time{}, time.Time{} // zero: null
+	if !in.RefillsAt.IsNull() {
+		sent = in.RefillsAt.Value.Time
+	}
+	if now != nil && now.RefillsAt != nil {
+		have = now.RefillsAt.Time
+	}
+	if !sent.Equal(have) {
 		faults.Add("credits/refills_at", "cannot be set, and is not what it is now")
 	}
 }

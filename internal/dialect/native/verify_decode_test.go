@@ -78,28 +78,47 @@ func members(names []string, value *rapid.Generator[string]) *rapid.Generator[st
 	})
 }
 
-var jsonValue = rapid.SampledFrom([]string{
+var jsonValues = []string{
 	`"x"`, `""`, `"null"`, `null`, `true`, `0`, `1`, `-0`, `-1`, `1.0`, `1e3`, `1.5`, `9223372036854775807`, `9223372036854775808`, `12345678901234567890123`,
 	`[]`, `{}`, `["a"]`, `["a","b"]`, `[null]`, `[1]`, `[""]`, `[["a"]]`, `{"a":1,"a":2}`, `"\u00e9\u2028"`, `"\ud800"`, "\"\xff\"", "\"a\nb\"",
-	`"docs.read AND docs.write"`, `"a-word-that-is-long-enough"`, `"` + someSecret + `"`, `["` + someSecret + `"]`, `"1m"`, `"10.0.0.1"`, `nul`, `"`, `01`, ` "x" `,
-})
+	`"docs.read AND docs.write"`, `"a-word-that-is-long-enough"`, `"` + someSecret + `"`, `["` + someSecret + `"]`, `"1m"`, `"10.0.0.1"`, `nul`, `"`, `01`, ` "x" `, "\"\x7f\"", `"\""`, `"\\"`, `["1","2","3","4","5","6","7","8","9","10","11","12","13","14","15","16","17","18","19","20","21"]`,
+}
+
+var (
+	jsonValue   = rapid.SampledFrom(jsonValues)
+	verifyNames = []string{"key", "Key", "k\\u0065y", "keyspace", "permissions", "cost", "limits", "ip", "tags", "min_revision", "extra"}
+	limitNames  = []string{"name", "Name", "cost", "max", "window", "algorithm", "n\\u0061me", "extra"}
+)
 
 var limitValue = rapid.OneOf(jsonValue,
-	members([]string{"name", "Name", "cost", "max", "window", "algorithm", "n\\u0061me", "extra"}, jsonValue),
+	members(limitNames, jsonValue),
 	rapid.Just(`{"name":"requests"}`))
 
 var limitsValue = rapid.Map(rapid.SliceOfN(limitValue, 0, 3), func(l []string) string { return "[" + strings.Join(l, ",") + "]" })
 
 var verifyValue = rapid.Custom(func(t *rapid.T) string {
 	good := `{"key":"` + rapid.SampledFrom([]string{"x", someSecret, "null"}).Draw(t, "key") + `"`
-	rest := members([]string{"key", "Key", "k\\u0065y", "keyspace", "permissions", "cost", "limits", "ip", "tags", "min_revision", "extra"},
+	rest := members(verifyNames,
 		rapid.OneOf(jsonValue, limitsValue)).Draw(t, "rest")
 	return rapid.SampledFrom([]string{rest, good + "," + rest[1:], good + "}", good + "} ", good + "} {}", rest + "x", good + `,"key":"x"}`}).Draw(t, "body")
 })
 
-// TestDecodeVerify holds the fast way of reading a verification against the
-// patient one.
+// TestDecodeVerify holds the fast ways of reading a verification against the
+// patient one: every value in the place of every member, and what is drawn.
 func TestDecodeVerify(t *testing.T) {
+	for _, value := range jsonValues {
+		for _, body := range []string{value, `{"key":` + value + `}`, ` { "key" : ` + value + ` } `, `{"key":"x","limits":[` + value + `]}`, `{"key":"x","tags":[` + value + `]}`} {
+			checkDecodeVerify(t, []byte(body))
+		}
+		for _, name := range verifyNames {
+			checkDecodeVerify(t, []byte(`{"key":"x","`+name+`":`+value+`}`))
+			checkDecodeVerify(t, []byte(`{"`+name+`":`+value+`,"key":"x"}`))
+		}
+		for _, name := range limitNames {
+			checkDecodeVerify(t, []byte(`{"key":"x","limits":[{"name":"a"},{"`+name+`":`+value+`}]}`))
+			checkDecodeVerify(t, []byte(`{"key":"x","limits":[{"name":"a","`+name+`":`+value+`}]}`))
+		}
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		checkDecodeVerify(t, []byte(verifyValue.Draw(t, "body")))
 	})
@@ -108,6 +127,18 @@ func TestDecodeVerify(t *testing.T) {
 // TestDecodeBatch does so for batches, where the faults of one request are not
 // those of the whole.
 func TestDecodeBatch(t *testing.T) {
+	for _, value := range jsonValues {
+		for _, body := range []string{value, `{"requests":` + value + `}`, `{"requests":[` + value + `]}`, `{"requests":[{"key":"x"},{"key":` + value + `}]}`,
+			`{"requests":[{"key":"x"}],"extra":` + value + `}`} {
+			requests, faults, err := decodeBatch([]byte(body))
+			if err == nil && len(requests) == 0 {
+				t.Errorf("%s: an empty batch is taken", body)
+			}
+			if empty := requests != nil && len(requests) == 0; !empty {
+				sameAsPatient(t, []byte(body), batchBody{requests}, err, len(faults))
+			}
+		}
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		each := rapid.SliceOfN(rapid.OneOf(verifyValue, jsonValue), 0, 4).Draw(t, "requests")
 		body := []byte(`{"requests":[` + strings.Join(each, ",") + `]}`)

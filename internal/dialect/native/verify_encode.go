@@ -72,8 +72,8 @@ func appendLimits(b []byte, ds []ratelimit.Decision) []byte {
 		}
 		b = appendText(append(b, `{"name":`...), d.Name)
 		b = strconv.AppendInt(append(b, `,"max":`...), d.Max, 10)
-		b = appendText(append(b, `,"window":`...), d.Window.String())
-		b = strconv.AppendInt(append(b, `,"remaining":`...), d.Remaining, 10)
+		b, _ = d.Window.AppendText(append(b, `,"window":"`...))
+		b = strconv.AppendInt(append(b, `","remaining":`...), d.Remaining, 10)
 		b = appendTime(append(b, `,"reset_at":`...), d.FreeAt)
 		b = append(strconv.AppendBool(append(b, `,"exceeded":`...), !d.Allowed), '}')
 	}
