@@ -118,6 +118,7 @@ func TestAnswersOfOthers(t *testing.T) {
 	}{
 		{"a page", "text/html", "<h1>who are you</h1>", 403, "", "latchkey: 403 Forbidden, and the answer is not latchkey's own"},
 		{"a problem of another kind", "application/problem+json", `{"title":"who are you"}`, 403, "", "latchkey: 403 Forbidden, and the answer is not latchkey's own"},
+		{"JSON that is no problem", "application/json", `{"code":"conflict","detail":"<h1>"}`, 409, "", "latchkey: 409 Conflict, and the answer is not latchkey's own"},
 		{"half a problem", "application/problem+json", `{"code":"inv`, 400, "", "latchkey: 400 Bad Request, and the answer is not latchkey's own"},
 		{"an unknown status", "", "", 599, "", "latchkey: 599, and the answer is not latchkey's own"},
 		{"a problem", "application/problem+json; charset=utf-8", `{"code":"conflict","detail":"so it is","status":200}`, 409, "conflict", "latchkey: conflict: so it is"},

@@ -11,11 +11,17 @@ import (
 	"latchkey/internal/span"
 )
 
+// A declaredKeyspace cannot do without a slug.
+type declaredKeyspace struct {
+	Slug string `json:"slug" required:"true"`
+	latchkey.KeyspaceSettings
+}
+
 // Keyspaces reads declared keyspaces: a JSON list of slug, name and policy.
 // All that is wrong is told at once.
 func Keyspaces(doc []byte) ([]keys.Keyspace, error) {
 	var in struct {
-		List []latchkey.KeyspaceSettings `json:"keyspaces"`
+		List []declaredKeyspace `json:"keyspaces"`
 	}
 	wrapped := append(append([]byte(`{"keyspaces":`), doc...), '}')
 	if err := httpapi.Decode(wrapped, &in, httpapi.Decoding{}); err != nil {
@@ -25,7 +31,8 @@ func Keyspaces(doc []byte) ([]keys.Keyspace, error) {
 	var out []keys.Keyspace
 	for i := range in.List {
 		var own keys.Faults
-		ks := newKeyspace(&in.List[i], &own)
+		in.List[i].KeyspaceSettings.Slug = in.List[i].Slug
+		ks := newKeyspace(&in.List[i].KeyspaceSettings, &own)
 		if len(own) == 0 {
 			if err := ks.Validate(); err != nil {
 				own = keys.AsError(err).Faults
