@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -142,7 +143,7 @@ func (r *reader) read(t *testing.T, next http.Handler) http.Handler {
 func (r *reader) check(req *http.Request, body []byte, rec *httptest.ResponseRecorder, route *routers.Route) error {
 	input := &openapi3filter.RequestValidationInput{
 		Request: req.Clone(context.Background()), Route: route, PathParams: pathParams(route.Path, req.URL.Path),
-		Options: &openapi3filter.Options{AuthenticationFunc: hasBearer, IncludeResponseStatus: true, ExcludeReadOnlyValidations: true},
+		Options: &openapi3filter.Options{AuthenticationFunc: hasBearer, ExcludeReadOnlyValidations: true, SchemaValidationOptions: timesSent},
 	}
 	var faults []error
 	// A batch may have requests that are answered with an error.
@@ -158,10 +159,24 @@ func (r *reader) check(req *http.Request, body []byte, rec *httptest.ResponseRec
 		r.note(route.Operation, input.Request)
 	}
 	answer := &openapi3filter.ResponseValidationInput{
-		RequestValidationInput: input, Status: rec.Code, Header: rec.Header(), Body: io.NopCloser(bytes.NewReader(rec.Body.Bytes())), Options: input.Options,
+		RequestValidationInput: input, Status: rec.Code, Header: rec.Header(), Body: io.NopCloser(bytes.NewReader(rec.Body.Bytes())),
+		Options: &openapi3filter.Options{IncludeResponseStatus: true, SchemaValidationOptions: timesAnswered},
 	}
 	faults = append(faults, openapi3filter.ValidateResponse(req.Context(), answer), undocumented(rec, route.Operation))
 	return errors.Join(faults...)
+}
+
+// Times are sent in any form of RFC 3339, and answered in one.
+var (
+	timesSent     = dateTime(func(text string) error { return new(latchkey.Time).UnmarshalText([]byte(text)) })
+	timesAnswered = dateTime(func(text string) error {
+		_, err := time.Parse(latchkey.TimeForm, text)
+		return err
+	})
+)
+
+func dateTime(check func(string) error) []openapi3.SchemaValidationOption {
+	return []openapi3.SchemaValidationOption{openapi3.WithStringFormatValidator("date-time", openapi3.NewCallbackValidator(check))}
 }
 
 // withoutNulls leaves out the members of an object that are null. But for
