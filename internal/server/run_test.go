@@ -134,9 +134,14 @@ func TestAddressTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	free.Close()
 	for _, tt := range []struct{ name, addr, metrics string }{
-		{"the main one", l.Addr().String(), "127.0.0.1:0"},
-		{"that of the metrics", "127.0.0.1:0", l.Addr().String()},
+		{"the main one", l.Addr().String(), free.Addr().String()},
+		{"that of the metrics", free.Addr().String(), l.Addr().String()},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := Defaults()
@@ -150,6 +155,10 @@ func TestAddressTaken(t *testing.T) {
 				}
 			case <-time.After(10 * time.Second):
 				t.Fatal("it runs on without the listener")
+			}
+			if conn, err := net.Dial("tcp", free.Addr().String()); err == nil {
+				conn.Close()
+				t.Error("the other listener is still there")
 			}
 			open(t, cfg)
 		})

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"latchkey/internal/token"
 )
@@ -152,7 +153,12 @@ func TestOneServerPerDirectory(t *testing.T) {
 		t.Errorf("a second server in this process: %v, want that the directory %s", err, want)
 	}
 	p := launch(t, "quiet", cfg.DataDir)
-	if <-p.ended; p.err == nil || !strings.Contains(p.stderr.String(), want) || !strings.Contains(p.stderr.String(), cfg.DataDir) {
+	select {
+	case <-p.ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("a second process runs on the same directory")
+	}
+	if p.err == nil || !strings.Contains(p.stderr.String(), want) || !strings.Contains(p.stderr.String(), cfg.DataDir) {
 		t.Errorf("a second process: %v, %s; want that %s %s", p.err, &p.stderr, cfg.DataDir, want)
 	}
 	if w := get(s, "/readyz", ""); w.Code != http.StatusOK {

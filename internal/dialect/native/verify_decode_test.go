@@ -119,6 +119,7 @@ func TestDecodeVerify(t *testing.T) {
 			checkDecodeVerify(t, []byte(`{"key":"x","limits":[{"name":"a","`+name+`":`+value+`}]}`))
 		}
 	}
+	checkDecodeVerify(t, []byte(`{"key":"x","tags":["a"`+strings.Repeat(`,"a"`, 10_000)+`]}`))
 	rapid.Check(t, func(t *rapid.T) {
 		checkDecodeVerify(t, []byte(verifyValue.Draw(t, "body")))
 	})
