@@ -74,7 +74,6 @@ var dependencies = map[string]string{
 	"github.com/jackc/pgx/v5":             "the wire protocol of PostgreSQL",
 	"github.com/pressly/goose/v3":         "the order, the lock and the record of schema migrations",
 	"github.com/prometheus/client_golang": "the exposition format, histograms, and the figures of the Go runtime",
-	"github.com/rogpeppe/go-internal":     "the script language in which tests of the command line are written",
 	"github.com/spf13/cobra":              "the parsing of commands and flags, and shell completion",
 	"go.yaml.in/yaml/v4":                  "a YAML parser that knows the line of everything",
 	"golang.org/x/sync":                   "one look-up for many who ask for the same at once",
@@ -87,7 +86,6 @@ var dependencies = map[string]string{
 // testModules are the dependencies that nothing that is shipped may contain.
 var testModules = []string{
 	"github.com/danielgtaylor/huma/v2", "github.com/getkin/kin-openapi", "github.com/google/go-cmp",
-	"github.com/rogpeppe/go-internal", "golang.org/x/tools", "pgregory.net/rapid",
 }
 
 // A source is one Go file of this module.

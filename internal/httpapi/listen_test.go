@@ -359,17 +359,24 @@ func TestNothingIsSmuggled(t *testing.T) {
 }
 
 // TestRefusedBodyEndsAtOnce sends the beginning of a body that nobody reads: the
-// answer and its end must not wait for the rest.
+// end of the answer must not wait for the half second that net/http gives the
+// rest. A slow machine has three tries.
 func TestRefusedBodyEndsAtOnce(t *testing.T) {
 	r := start(t, http.NotFoundHandler(), nil, time.Second)
-	c, in := dial(t, r.addr)
-	begin := time.Now()
-	fmt.Fprint(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\nand so on")
-	answer, err := io.ReadAll(in)
-	if took := time.Since(begin); err != nil || !bytes.HasPrefix(answer, []byte("HTTP/1.1 404 ")) || took > 400*time.Millisecond {
-		t.Errorf("got %q, %v after %v; want 404 and the end at once", answer, err, took)
+	fastest := time.Hour
+	for range 3 {
+		c, in := dial(t, r.addr)
+		begin := time.Now()
+		fmt.Fprint(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\nand so on")
+		if answer, err := io.ReadAll(in); err != nil || !bytes.HasPrefix(answer, []byte("HTTP/1.1 404 ")) {
+			t.Errorf("got %q, %v; want 404", answer, err)
+		}
+		fastest = min(fastest, time.Since(begin))
+		c.Close()
 	}
-	c.Close()
+	if fastest > 400*time.Millisecond {
+		t.Errorf("the answer ended after %v at best", fastest)
+	}
 	r.stop()
 	r.wait(t, 2*time.Second)
 }

@@ -90,7 +90,7 @@ func TestNothingAllocated(t *testing.T) {
 	}
 	held := []string{"x", "docs.*", "y.z"}
 	for what, f := range map[string]func(){
-		"Match":  func() { Match("keys.*.read", "keys.ks_1.read") },
+		"Match":  func() { _ = Match("keys.*.read", "keys.ks_1.read") },
 		"Allows": func() { q.Allows(held, true) },
 	} {
 		if n := testing.AllocsPerRun(100, f); n != 0 {

@@ -52,7 +52,9 @@ func TestStopUnderLoad(t *testing.T) {
 			}
 		})
 	}
-	time.Sleep(300 * time.Millisecond)
+	for deadline := time.Now().Add(10 * time.Second); verified.Load() < 500 && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
 	begin := time.Now()
 	p.terminate(t)
 	if took := time.Since(begin); took > 5*time.Second {

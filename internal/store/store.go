@@ -72,7 +72,7 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	case "postgres", "postgresql":
 		return openPostgres(ctx, url)
 	}
-	return nil, fmt.Errorf("open store: the URL begins with %q, want sqlite: or postgres:", scheme)
+	return nil, fmt.Errorf("open store: the URL begins with %q, want sqlite or postgres", scheme)
 }
 
 // start reads what the store holds in memory.
