@@ -52,7 +52,7 @@ func TestStopUnderLoad(t *testing.T) {
 			}
 		})
 	}
-	for deadline := time.Now().Add(10 * time.Second); verified.Load() < 500 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(10 * time.Second); verified.Load() < 5_000 && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
 	begin := time.Now()
