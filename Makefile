@@ -26,12 +26,14 @@ test: engines ## run all tests; says at the end what could not be run
 	rm -f $$list; exit $$status
 
 .PHONY: engines
-engines: # install the databases that tests need, where that is possible
-	@if [ -z "$$(command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] && \
-	    [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    echo 'installing PostgreSQL for the tests'; \
-	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql; } || \
-	    echo 'PostgreSQL could not be installed'; \
+engines: # install what tests need, where that is possible
+	@need=; \
+	[ -n "$$(command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] || need="$$need postgresql"; \
+	command -v curl >/dev/null || need="$$need curl"; \
+	if [ -n "$$need" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "installing for the tests:$$need"; \
+	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$need; } || \
+	    echo "could not be installed:$$need"; \
 	fi
 
 .PHONY: check

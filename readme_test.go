@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"latchkey/internal/pgtest"
 	"latchkey/internal/server"
 	"latchkey/internal/token"
 )
@@ -44,6 +45,10 @@ func tour(t *testing.T, heading string) []step {
 // would paste and the address of the server. A shown answer must be what came
 // last, where an ellipsis stands for anything.
 func TestTour(t *testing.T) {
+	if _, err := exec.LookPath("curl"); err != nil {
+		pgtest.LeftOut(t, "the tour of the README (there is no curl)")
+		return
+	}
 	cfg := server.Defaults()
 	cfg.DataDir = t.TempDir()
 	var root token.Secret

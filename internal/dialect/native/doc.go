@@ -101,7 +101,7 @@ var (
 		permission: "keys.KEYSPACE.update", request: typeOf[latchkey.ChangeNamesRequest](), response: typeOf[latchkey.KeyRoles](), versioned: true, keeps: true}
 
 	whoamiDoc = operation{id: "whoami", tag: "Self", summary: "Read what the presented key is", status: 200,
-		about: "Takes nothing from its limits and credits.", response: typeOf[latchkey.Whoami]()}
+		about: "Takes nothing from its limits and credits.", response: typeOf[latchkey.Whoami](), versioned: true}
 	endSelfDoc = operation{id: "endSelf", tag: "Self", summary: "End the presented key", status: 204,
 		about: "Whoever finds a leaked key can end it. The last root key that may do everything is a conflict.", conditional: true}
 	listEventsDoc = operation{id: "listEvents", tag: "Audit", summary: "Read the audit log", status: 200, permission: "events.*.read",

@@ -32,7 +32,7 @@ func (d *Dialect) whoami(w http.ResponseWriter, r *http.Request, c *httpapi.Call
 	if v.Credits != nil {
 		out.Credits = &latchkey.CreditState{Remaining: v.Credits.Remaining, RefillsAt: wireTime(v.Credits.RefillsAt())}
 	}
-	return httpapi.WriteJSON(w, http.StatusOK, "application/json", out)
+	return d.answer(w, r, resource{http.StatusOK, k.Version, false, out})
 }
 
 // ownHint is the hint of the secret that was presented.
