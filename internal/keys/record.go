@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 	"unique"
+	"unsafe"
 
 	"latchkey/internal/ratelimit"
 )
@@ -16,11 +17,11 @@ import (
 // What every verification looks at stands first: with many keys in use, what
 // costs is fetching memory, not working on it.
 type Record struct {
-	fence    fenceMark // what the cache checks it by
-	seen     uint32    // the second in which the recorder was last told, for [Verifier.seen]
-	Live     bool      // the workspace and all above it are enabled
-	ends     time.Time // when the secret that was presented ends; zero: with the key
-	rendered *atomic.Pointer[rendering]
+	fence    fenceMark         // what the cache checks it by
+	seen     uint32            // the second in which the recorder was last told, for [Verifier.seen]
+	Live     bool              // the workspace and all above it are enabled
+	ends     time.Time         // when the secret that was presented ends; zero: with the key
+	rendered unsafe.Pointer    // *rendering, by atomic access; a record is copied before it is shared
 	Owner    *Identity         // nil: nobody's
 	spends   []ratelimit.Spend // of a call that names no limits
 	grants   []Grant           // of a root key
@@ -45,16 +46,13 @@ type rendering struct {
 // part of an answer that only the key's settings decide. It is kept for the
 // dialect that asks first.
 func (r *Record) Rendered(dialect string, make func(*Record) []byte) []byte {
-	if r.rendered == nil { // made by hand, not by a store
-		return make(r)
-	}
-	kept := r.rendered.Load()
+	kept := (*rendering)(atomic.LoadPointer(&r.rendered))
 	if kept != nil && kept.dialect == dialect {
 		return kept.text
 	}
 	made := &rendering{dialect, make(r)}
 	if kept == nil {
-		r.rendered.Store(made)
+		atomic.StorePointer(&r.rendered, unsafe.Pointer(made))
 	}
 	return made.text
 }
@@ -68,7 +66,6 @@ func (r *Record) Prepare() {
 		r.grants = ParseGrants(r.Key.Permissions)
 	}
 	r.spends = r.limitSpends()
-	r.rendered = new(atomic.Pointer[rendering])
 	for i := range r.Key.Secrets {
 		if s := &r.Key.Secrets[i]; s.ID == r.SecretID {
 			r.ends = s.ExpiresAt
