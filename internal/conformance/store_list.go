@@ -93,6 +93,8 @@ func listPages(h *home) {
 	for range 7 {
 		all = append([]string{h.insert(h.bareKey()).ID}, all...)
 	}
+	rising := slices.Clone(all)
+	slices.Reverse(rising)
 	for _, c := range []struct {
 		filter keys.KeyFilter
 		want   []string
@@ -105,6 +107,9 @@ func listPages(h *home) {
 		{keys.KeyFilter{Limit: 3, Offset: 5}, all[5:]},
 		{keys.KeyFilter{Limit: 3, Offset: 7}, nil},
 		{keys.KeyFilter{Limit: 2, Offset: 1, Before: all[1]}, all[3:5]},
+		{keys.KeyFilter{Oldest: true}, rising},
+		{keys.KeyFilter{Oldest: true, Limit: 3, Before: rising[2]}, rising[3:6]},
+		{keys.KeyFilter{Oldest: true, Limit: 3, Before: rising[6]}, nil},
 	} {
 		got, n, err := h.s.Keys(h.Context(), h.ws.ID, c.filter)
 		if ids := keyIDs(got); err != nil || !slices.Equal(ids, c.want) || n != len(all) {

@@ -21,7 +21,7 @@ func (vr *Verifier) Authenticate(ctx context.Context, secret token.Secret, works
 		return Actor{}, err
 	}
 	if !rec.Key.Root {
-		return Actor{}, noCaller("this key is not a root key")
+		return Actor{}, noCaller(Valid, "this key is not a root key")
 	}
 	if len(rec.spends) > 0 {
 		if err := vr.throttle(ctx, rec, now); err != nil {
@@ -91,7 +91,7 @@ func holder(rec *Record, from Origin) Actor {
 // caller finds the live key behind a bearer secret.
 func (vr *Verifier) caller(ctx context.Context, secret token.Secret, from Origin, now time.Time) (*Record, error) {
 	if secret.IsZero() {
-		return nil, noCaller("no key was sent: Authorization: Bearer KEY")
+		return nil, noCaller(Valid, "no key was sent: Authorization: Bearer KEY")
 	}
 	v, err := vr.inspect(ctx, secret, from, permission.Query{}, now)
 	if err != nil {
@@ -101,15 +101,15 @@ func (vr *Verifier) caller(ctx context.Context, secret token.Secret, from Origin
 	case Valid:
 		return v.Record, nil
 	case KeyNotFound:
-		return nil, noCaller("this key is not known")
+		return nil, noCaller(v.Outcome, "this key is not known")
 	case WorkspaceDisabled:
-		return nil, noCaller("the workspace of this key is disabled")
+		return nil, noCaller(v.Outcome, "the workspace of this key is disabled")
 	case Expired:
-		return nil, noCaller("this key has expired")
+		return nil, noCaller(v.Outcome, "this key has expired")
 	case AddressRefused:
-		return nil, noCaller("this key may not be used from this address")
+		return nil, noCaller(v.Outcome, "this key may not be used from this address")
 	}
-	return nil, noCaller("this key is disabled")
+	return nil, noCaller(v.Outcome, "this key is disabled")
 }
 
 // inspect finds the key behind a bearer secret, ordinary or root, and runs the
@@ -143,7 +143,9 @@ func (vr *Verifier) findCaller(ctx context.Context, secret token.Secret, now tim
 	return vr.Records.Find(ctx, secret, now)
 }
 
-func noCaller(message string) error { return &Error{Code: Unauthenticated, Message: message} }
+func noCaller(refused Outcome, message string) error {
+	return &Error{Code: Unauthenticated, Message: message, Refused: refused}
+}
 
 // throttle takes one call from the root key's own limits.
 func (vr *Verifier) throttle(ctx context.Context, rec *Record, now time.Time) error {

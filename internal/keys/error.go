@@ -34,6 +34,7 @@ type Error struct {
 	Err        error         // for the log only; may be nil
 	Faults     []Fault       // what was wrong and where, all at once; only with Invalid
 	Missing    string        // the permission that the caller lacks; only with Forbidden
+	Refused    Outcome       // what became of the caller's key; only with Unauthenticated, and Valid where it is not to blame
 	RetryAfter time.Duration // when to try again; 0 where nobody knows
 }
 

@@ -158,7 +158,8 @@ type KeyFilter struct {
 	Start       string // of any live secret's hint
 	Now         time.Time
 
-	Before string // ID of the last key of the page before: newest first
+	Oldest bool   // first; else the newest
+	Before string // ID of the last key of the page before
 	Offset int
 	Limit  int
 }

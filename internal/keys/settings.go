@@ -38,6 +38,9 @@ type KeySettings struct {
 	// keeps Meta itself.
 	MergeMeta func(present, meta string) string
 
+	// MergeLimits does the same with the present limits and Limits.
+	MergeLimits func(present, limits []ratelimit.Limit) []ratelimit.Limit
+
 	// Present is called by an update with the key as it is, and adds what the
 	// request says of it that is not so; nil where it says nothing.
 	Present func(*Key, *Faults) error
@@ -101,6 +104,9 @@ func (p *Policy) defaults(s *KeySettings, now time.Time) {
 func (s *KeySettings) changes(k *Key) {
 	if s.Meta.Set && s.MergeMeta != nil {
 		s.Meta.Value = s.MergeMeta(k.Meta, s.Meta.Value)
+	}
+	if s.Limits.Set && s.MergeLimits != nil {
+		s.Limits.Value = s.MergeLimits(k.Limits, s.Limits.Value)
 	}
 	if n := s.Name.Value; n == nil && k.Name == "" || n != nil && *n == k.Name && k.Name != "" {
 		s.Name.Set = false

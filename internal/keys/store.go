@@ -101,8 +101,8 @@ type KeyStore interface {
 	// Key must return a key, ordinary or root.
 	Key(ctx context.Context, workspaceID, keyID string) (Key, error)
 
-	// Keys must list the keys that f selects, newest first, and count how many
-	// f selects without its page.
+	// Keys must list the keys that f selects, newest first unless f says
+	// otherwise, and count how many f selects without its page.
 	Keys(ctx context.Context, workspaceID string, f KeyFilter) ([]Key, int, error)
 }
 

@@ -60,6 +60,10 @@ type VerifyRequest struct {
 	Addr     netip.Addr // the end user's address
 	Tags     []string   // for usage alone
 
+	// Clamp lets a call whose cost is above the balance take what is left;
+	// only where nothing is left is it refused.
+	Clamp bool
+
 	// Buf is reused for the answer's limits; nil makes a new slice.
 	Buf []ratelimit.Decision
 }
@@ -73,6 +77,7 @@ type LimitRequest struct {
 	Max       int64
 	Window    span.Span
 	Algorithm ratelimit.Algorithm
+	IfAny     bool // it is no fault that the key has none of this name
 }
 
 // Inline reports whether the request brings the limit itself.
@@ -237,7 +242,7 @@ func (vr *Verifier) take(ctx context.Context, v *Verification, req *VerifyReques
 	if req.Cost != nil {
 		cost = *req.Cost
 	}
-	credits, ok, err := vr.Ledger.SpendCredits(ctx, v.Record.Key.AccountID, cost, v.At)
+	credits, ok, err := vr.spend(ctx, v, cost, req.Clamp)
 	if ok && err == nil {
 		v.Credits = credits
 		return nil
@@ -252,6 +257,18 @@ func (vr *Verifier) take(ctx context.Context, v *Verification, req *VerifyReques
 	}
 	v.Outcome, v.Credits = CreditsExhausted, credits
 	return vr.lookLimits(ctx, v, spends)
+}
+
+// spend takes a cost from the credits. With clamp it takes what is left where
+// that is less, and asks again where somebody else was faster.
+func (vr *Verifier) spend(ctx context.Context, v *Verification, cost int64, clamp bool) (*Credits, bool, error) {
+	for {
+		credits, ok, err := vr.Ledger.SpendCredits(ctx, v.Record.Key.AccountID, cost, v.At)
+		if ok || err != nil || !clamp || credits.Remaining <= 0 {
+			return credits, ok, err
+		}
+		cost = credits.Remaining
+	}
 }
 
 // look fills in the live figures of a call that was refused before it could
@@ -315,6 +332,7 @@ func (r *Record) spendsFor(req *VerifyRequest) ([]ratelimit.Spend, error) {
 			}
 		case j >= 0:
 			spends[j].Cost = l.Cost
+		case l.IfAny:
 		default:
 			faults.Add("limits/"+itoa(i)+"/name", "the key has no limit of this name; give max and window to bring one")
 		}

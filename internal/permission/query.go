@@ -42,6 +42,10 @@ func Name(s string) (Query, error) {
 	return Query{root: &node{name: s}, depth: 1}, nil
 }
 
+// Exactly returns the query that requires one permission by a text that is not
+// looked at. Where it is no name, nothing but a wildcard covers it.
+func Exactly(text string) Query { return Query{root: &node{name: text}, depth: 1} }
+
 // And returns the query that requires all of qs. Zero queries among them are
 // left out; the result is one level deeper than the deepest.
 func And(qs ...Query) Query { return join(isAnd, qs) }

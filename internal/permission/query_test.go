@@ -124,6 +124,18 @@ func TestNames(t *testing.T) {
 	}
 }
 
+func TestExactly(t *testing.T) {
+	for text, held := range map[string]string{"docs.read": "docs.read", "and": "and", "no name": "no name", "": ""} {
+		q := Exactly(text)
+		if q.IsZero() || !q.Allows([]string{held}, false) || q.Allows([]string{"*", "docs.*", "other"}, false) {
+			t.Errorf("Exactly(%q) does not ask for it", text)
+		}
+	}
+	if q := Or(Exactly("no name"), Exactly("docs.read")); !q.Allows([]string{"docs.read"}, false) || q.Allows(nil, true) {
+		t.Error("it cannot be joined")
+	}
+}
+
 func TestZeroQuery(t *testing.T) {
 	var q Query
 	if !q.IsZero() || !q.Allows(nil, false) || q.String() != "" || q.Depth() != 0 {

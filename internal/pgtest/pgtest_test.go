@@ -139,3 +139,26 @@ func open(t *testing.T, url string) *pgx.Conn {
 	t.Cleanup(func() { conn.Close(t.Context()) })
 	return conn
 }
+
+func TestLeaveOut(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "left-out")
+	t.Setenv(LeftOutFile, file)
+	for _, c := range []struct {
+		ci   string
+		want int
+	}{{"", 0}, {"true", 1}} {
+		t.Setenv("CI", c.ci)
+		if got := LeaveOut("an engine", errors.New("there is none")); got != c.want {
+			t.Errorf("with CI=%q the status is %d, want %d", c.ci, got, c.want)
+		}
+	}
+	const line = "left out: an engine (there is none)\n"
+	if text, err := os.ReadFile(file); err != nil || string(text) != line+line {
+		t.Errorf("on record: %q, %v", text, err)
+	}
+	t.Setenv("CI", "")
+	t.Setenv(LeftOutFile, filepath.Join(file, "no directory"))
+	if got := LeaveOut("an engine", errors.New("there is none")); got != 1 {
+		t.Errorf("where nothing can be put on record the status is %d, want 1", got)
+	}
+}

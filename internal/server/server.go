@@ -15,6 +15,7 @@ import (
 	"latchkey"
 	"latchkey/internal/dialect/native"
 	"latchkey/internal/dialect/tatry"
+	"latchkey/internal/dialect/unkey"
 	"latchkey/internal/httpapi"
 	"latchkey/internal/keys"
 	"latchkey/internal/metrics"
@@ -40,6 +41,7 @@ type Server struct {
 	// was.
 	RootKey token.Secret
 
+	cfg     Config
 	log     *slog.Logger
 	manager *keys.Manager
 	store   *store.Store
@@ -67,7 +69,7 @@ type Options struct {
 // Open puts the parts together over the data directory, which it makes where
 // there is none.
 func Open(ctx context.Context, cfg Config, o Options) (_ *Server, err error) {
-	s := &Server{log: o.Log, clock: o.Clock, retain: cfg.EventsRetention, limiter: &ratelimit.Local{}}
+	s := &Server{cfg: cfg, log: o.Log, clock: o.Clock, retain: cfg.EventsRetention, limiter: &ratelimit.Local{}}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -167,6 +169,9 @@ var makers = []maker{
 	}},
 	{"tatry", func(s *Server, v *keys.Verifier, _ []string) httpapi.Dialect {
 		return tatry.New(v, s.manager, s.usage, s.clock, Version())
+	}},
+	{"unkey", func(s *Server, v *keys.Verifier, _ []string) httpapi.Dialect {
+		return unkey.New(v, s.manager, s.clock, s.cfg.UnkeyNeedsRoot)
 	}},
 }
 

@@ -25,6 +25,7 @@ type Config struct {
 	PreviousSecret  token.Secret   // accepted beside Secret; zero for none
 	Keyspaces       string         // path of the declared keyspaces; empty for none
 	Dialects        []string       // names of the dialects to serve, or the one word all
+	UnkeyNeedsRoot  bool           // keys are verified by Unkey's API for root keys alone
 	TrustedProxies  []netip.Prefix // peers whose X-Forwarded-For is believed
 	MetricsAddr     string         // host:port for /metrics; empty: the main listener
 	TLSCert         string         // path of a PEM certificate chain; empty: no TLS
@@ -114,6 +115,12 @@ var Settings = []*Setting{
 		Name: "dialects", Form: "LIST", Default: all, list: true,
 		Text: "The wire APIs to serve, by name, separated by commas, or all.",
 		set:  func(c *Config, v string) error { c.Dialects = split(v); return nil },
+	},
+	{
+		Name: "unkey_verify_needs_root_key", Form: "BOOL", Default: "false", Switch: true,
+		Text: "Lets Unkey's API verify keys for root keys alone. Without it anybody may verify the keys of the APIs that were made there, " +
+			"as Unkey's clients do.",
+		set: func(c *Config, v string) (err error) { c.UnkeyNeedsRoot, err = parseBool(v); return err },
 	},
 	{
 		Name: "trusted_proxies", Form: "LIST", list: true,

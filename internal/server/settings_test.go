@@ -46,12 +46,12 @@ func TestEverySettingFromEverySource(t *testing.T) {
 	values := map[string]string{
 		"addr": "[::1]:9000", "data_dir": dir, "root_key": root, "secret": secret, "previous_secret": previous,
 		"keyspaces": keyspaces, "dialects": "second", "trusted_proxies": "10.0.0.7/8, ::1", "metrics_addr": "127.0.0.1:9001",
-		"tls_cert": "", "tls_key": "", "insecure_bind": "true", "events_retention": "0", "log_level": "debug",
+		"tls_cert": "", "tls_key": "", "insecure_bind": "true", "unkey_verify_needs_root_key": "true", "events_retention": "0", "log_level": "debug",
 		"log_format": "json", "shutdown_grace": "500ms",
 	}
 	want := Config{
 		Addr: "[::1]:9000", DataDir: dir, RootKey: token.New(root), Secret: token.New(secret), PreviousSecret: token.New(previous),
-		Keyspaces: keyspaces, Dialects: []string{"second"}, MetricsAddr: "127.0.0.1:9001", InsecureBind: true,
+		Keyspaces: keyspaces, Dialects: []string{"second"}, MetricsAddr: "127.0.0.1:9001", InsecureBind: true, UnkeyNeedsRoot: true,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 		LogLevel:       slog.LevelDebug, LogFormat: "json", ShutdownGrace: 500 * time.Millisecond,
 	}

@@ -23,10 +23,14 @@ func (s *Store) Keys(ctx context.Context, workspaceID string, f keys.KeyFilter) 
 			return err
 		}
 		count = int(n)
-		if f.Before != "" {
-			w.add("k.id < ?", f.Before)
+		order, beyond := `DESC`, "k.id < ?"
+		if f.Oldest {
+			order, beyond = `ASC`, "k.id > ?"
 		}
-		page := ` ORDER BY k.id DESC LIMIT ` + w.arg(limit(f.Limit)) + ` OFFSET ` + w.arg(int64(f.Offset))
+		if f.Before != "" {
+			w.add(beyond, f.Before)
+		}
+		page := ` ORDER BY k.id ` + order + ` LIMIT ` + w.arg(limit(f.Limit)) + ` OFFSET ` + w.arg(int64(f.Offset))
 		err = q.eachOnce(`SELECT `+keyColumns+keyJoins+` WHERE `+w.String()+page, w.args, func(row scan) error {
 			rows = append(rows, keyRow{})
 			return row(rows[len(rows)-1].columns()...)
