@@ -57,10 +57,14 @@ func eventComesBack(h *home) {
 
 func limitsAsLogged(limits []ratelimit.Limit) (out [][]keys.Member) {
 	for _, l := range limits {
-		out = append(out, []keys.Member{
+		m := []keys.Member{
 			{Name: "name", Value: l.Name}, {Name: "max", Value: l.Max}, {Name: "window", Value: l.Window.String()},
 			{Name: "algorithm", Value: string(l.Algorithm)}, {Name: "auto_apply", Value: l.Auto},
-		})
+		}
+		if l.Disabled {
+			m = append(m, keys.Member{Name: "enabled", Value: false})
+		}
+		out = append(out, m)
 	}
 	return out
 }

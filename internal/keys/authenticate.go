@@ -3,7 +3,6 @@ package keys
 import (
 	"context"
 	"crypto/subtle"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -166,10 +165,9 @@ func (vr *Verifier) throttle(ctx context.Context, rec *Record, now time.Time) er
 // actIn moves an actor to a workspace below its own. One that is not there, or
 // not below, or where it may not act, is not found.
 func (vr *Verifier) actIn(ctx context.Context, by Actor, ref string) (Actor, error) {
-	unknown := Errorf(NotFound, "there is no such workspace")
 	ws, err := vr.Records.Workspace(ctx, ref)
 	if Is(err, NotFound) {
-		return Actor{}, unknown
+		return Actor{}, errNoWorkspace
 	}
 	if err != nil {
 		return Actor{}, err
@@ -177,12 +175,14 @@ func (vr *Verifier) actIn(ctx context.Context, by Actor, ref string) (Actor, err
 	if ws.ID == by.WorkspaceID {
 		return by, nil
 	}
-	if !strings.HasPrefix(ws.Path, by.Path+".") || !by.May(ResWorkspaces, "*", "act") {
-		return Actor{}, unknown
+	if !Below(ws.Path, by.Path) || !by.May(ResWorkspaces, "*", "act") {
+		return Actor{}, errNoWorkspace
 	}
 	by.WorkspaceID, by.Path = ws.ID, ws.Path
 	return by, nil
 }
+
+var errNoWorkspace = Errorf(NotFound, "there is no such workspace")
 
 // DeclaredID is the id by which the root key that the configuration gives is
 // known in the audit log.

@@ -3,6 +3,7 @@ package keys
 import (
 	"context"
 	"hash/maphash"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,11 +36,18 @@ type Cache struct {
 
 	loads    chan struct{} // a slot for each look-up in the store
 	prefixes prefixTable
+
+	mu         sync.RWMutex
+	workspaces map[string]knownWorkspace // what they were found by → workspace
 }
 
 const (
 	cacheShards = 64
 	fenceCount  = 1 << 14
+
+	// maxWorkspaces bounds the workspaces that are held; beyond it all are
+	// forgotten.
+	maxWorkspaces = 4096
 )
 
 // A cacheShard holds two generations. The young one is filled; when it is
@@ -185,9 +193,33 @@ func (s *cacheShard) put(hash token.Hash, rec *Record, each int) {
 	s.young[hash] = rec
 }
 
-// Workspace finds a workspace by id, path or slug.
+// A knownWorkspace is a workspace as it was read after some changes.
+type knownWorkspace struct {
+	readAt uint64
+	Workspace
+}
+
+// Workspace finds a workspace by id, path, UUID or slug, as exactly as
+// [Cache.Find] finds a key: callers that act in one name it in every request.
 func (c *Cache) Workspace(ctx context.Context, ref string) (Workspace, error) {
-	return c.store.Workspace(ctx, ref)
+	c.mu.RLock()
+	known, ok := c.workspaces[ref]
+	c.mu.RUnlock()
+	if ok && c.all.Load() <= known.readAt {
+		return known.Workspace, nil
+	}
+	seq := c.seq.Load() // before the reading, so that a change during it counts
+	ws, err := c.store.Workspace(ctx, ref)
+	if err != nil {
+		return ws, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.workspaces == nil || len(c.workspaces) >= maxWorkspaces {
+		c.workspaces = make(map[string]knownWorkspace)
+	}
+	c.workspaces[strings.Clone(ref)] = knownWorkspace{seq, ws}
+	return ws, nil
 }
 
 // CacheStats are figures for metrics.

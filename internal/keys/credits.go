@@ -1,7 +1,6 @@
 package keys
 
 import (
-	"math"
 	"time"
 
 	"latchkey/internal/span"
@@ -144,11 +143,8 @@ func dayNumber(t time.Time) int64 { return midnight(t).Unix() / 86400 }
 
 // addBounded returns have + n×amount, at most [MaxCredits].
 func addBounded(have, amount, n int64) int64 {
-	if amount > 0 && n > (MaxCredits-min(have, MaxCredits))/amount {
+	if n > (MaxCredits-min(have, MaxCredits))/max(amount, 1) {
 		return max(have, MaxCredits)
-	}
-	if n > math.MaxInt64/max(amount, 1) {
-		return MaxCredits
 	}
 	return have + n*amount
 }

@@ -83,7 +83,7 @@ func (ev Event) Also(action string, target Ref, after []Member) Event {
 // target; nil stands for a thing that is not there.
 func (ev *Event) Compare(before, after []Member) {
 	if before == nil || after == nil {
-		ev.Before, ev.After = before, after
+		ev.Before, ev.After = reveal(before), reveal(after)
 		return
 	}
 	ev.Before, ev.After = []Member{}, []Member{}
@@ -94,16 +94,11 @@ func (ev *Event) Compare(before, after []Member) {
 			if i >= 0 {
 				old = before[i].Value
 			}
-			if hidden, ok := a.Value.(hiddenText); ok {
-				a.Value = hidden.shown()
-			}
-			if hidden, ok := old.(hiddenText); ok {
-				old = hidden.shown()
-			}
 			ev.Before = append(ev.Before, Member{a.Name, old})
 			ev.After = append(ev.After, a)
 		}
 	}
+	ev.Before, ev.After = reveal(ev.Before), reveal(ev.After)
 }
 
 // hiddenText is a value of which the log tells only that it changed.
@@ -116,13 +111,15 @@ func (h hiddenText) shown() any {
 	return "(changed)"
 }
 
+// reveal returns members with what may be shown of those that are hidden.
 func reveal(members []Member) []Member {
-	for i, m := range members {
+	out := slices.Clone(members)
+	for i, m := range out {
 		if h, ok := m.Value.(hiddenText); ok {
-			members[i].Value = h.shown()
+			out[i].Value = h.shown()
 		}
 	}
-	return members
+	return out
 }
 
 func equalValue(a, b any) bool {
@@ -248,10 +245,14 @@ func personal(s string) any {
 func limitMembers(limits []ratelimit.Limit) [][]Member {
 	out := [][]Member{}
 	for _, l := range limits {
-		out = append(out, []Member{
+		m := []Member{
 			{"name", l.Name}, {"max", l.Max}, {"window", l.Window.String()},
 			{"algorithm", string(l.Algorithm)}, {"auto_apply", l.Auto},
-		})
+		}
+		if l.Disabled {
+			m = append(m, Member{"enabled", false})
+		}
+		out = append(out, m)
 	}
 	return out
 }

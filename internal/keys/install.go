@@ -85,11 +85,13 @@ func OperatorIn(ws Workspace) Actor {
 // DeclareKeyspaces makes or changes keyspaces so that they are as declared.
 // None is deleted.
 func (m *Manager) DeclareKeyspaces(ctx context.Context, by Actor, declared []Keyspace) error {
-	now := m.Clock()
 	for _, want := range declared {
 		if err := want.Validate(); err != nil {
 			return err
 		}
+	}
+	now := m.Clock()
+	for _, want := range declared {
 		have, err := m.Store.Keyspace(ctx, by.WorkspaceID, want.Slug)
 		switch {
 		case Is(err, NotFound):

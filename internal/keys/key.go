@@ -135,7 +135,7 @@ func (k *Key) AllowsAddr(a netip.Addr) bool {
 	if len(k.AllowedIPs) == 0 {
 		return true
 	}
-	a = a.Unmap()
+	a = a.Unmap().WithZone("") // no range has a zone
 	for _, p := range k.AllowedIPs {
 		if p.Contains(a) {
 			return true

@@ -110,10 +110,10 @@ func (m *Manager) Keys(ctx context.Context, by Actor, q KeyQuery) ([]Key, int, e
 // owner where it has none. The keyspace of that key may forbid it.
 func (m *Manager) OwnKeys(ctx context.Context, by Actor, f KeyFilter) ([]Key, int, error) {
 	rec := by.Record
-	if rec == nil {
-		return nil, 0, Errorf(Unauthenticated, "a key is needed")
+	if rec == nil || rec.Key.Root { // a root key has no owner and lists by its grants
+		return nil, 0, Errorf(Unauthenticated, "an ordinary key is needed")
 	}
-	if !rec.Key.Root && !rec.Keyspace.Policy.SelfList {
+	if !rec.Keyspace.Policy.SelfList {
 		return nil, 0, Errorf(Forbidden, "the keyspace of this key does not let its holders list keys")
 	}
 	f.Root, f.KeyspaceIDs, f.OwnerID, f.NoOwner = false, nil, rec.Key.Owner.ID, rec.Key.Owner.ID == ""
@@ -186,15 +186,8 @@ func (m *Manager) EndSelf(ctx context.Context, by Actor, match Match) error {
 	if !k.Root {
 		return m.Store.DeleteKey(ctx, k.WorkspaceID, k.ID, check, event(by, "key.delete", Ref{"key", k.ID}, m.Clock()))
 	}
-	m.roots.Lock()
-	defer m.roots.Unlock()
-	if err := m.keepOneRoot(ctx, k); err != nil {
-		return err
-	}
-	return m.Store.DeleteKey(ctx, k.WorkspaceID, k.ID, check, event(by, "root_key.delete", Ref{"root_key", k.ID}, m.Clock()))
+	return m.deleteRoot(ctx, by, k.WorkspaceID, k.ID, check)
 }
-
-func agree(*Key) error { return nil }
 
 // keepOneRoot refuses to lose the last root key that can do everything.
 func (m *Manager) keepOneRoot(ctx context.Context, lost *Key) error {
@@ -256,6 +249,9 @@ func (m *Manager) Reveal(ctx context.Context, by Actor, id string) (token.Secret
 	if err != nil {
 		return token.Secret{}, err
 	}
-	_, err = m.Store.UpdateKey(ctx, by.WorkspaceID, id, agree, event(by, "key.reveal", Ref{"key", id}, m.Clock()))
-	return secret, err
+	agree := func(*Key) error { return nil }
+	if _, err := m.Store.UpdateKey(ctx, by.WorkspaceID, id, agree, event(by, "key.reveal", Ref{"key", id}, m.Clock())); err != nil {
+		return token.Secret{}, err
+	}
+	return secret, nil
 }

@@ -36,32 +36,32 @@ func (m *Manager) CreateRootKey(ctx context.Context, by Actor, s KeySettings) (K
 // settleRoot gives a root key its settings.
 func (m *Manager) settleRoot(ctx context.Context, by Actor, k *Key, s *KeySettings, creating bool, now time.Time) error {
 	var faults Faults
-	for _, m := range []struct {
+	for _, member := range []struct {
 		name  string
 		given bool
 	}{
 		{"environment", s.Environment.Set && s.Environment.Value != ""}, {"identity", s.Owner.Set && !s.Owner.Value.IsZero()},
 		{"roles", len(s.Roles.Value) > 0}, {"credits", s.Credits.Value != nil},
 	} {
-		if m.given {
-			faults.Add(m.name, "a root key has none")
+		if member.given {
+			faults.Add(member.name, "a root key has none")
 		}
 	}
 	s.changes(k)
 	p := DefaultPolicy()
 	p.check(s, s.ExpiresAt.Set, creating, now, &faults)
 	if s.Permissions.Set {
-		fixed, err := m.grants(ctx, by, eachOnce(s.Permissions.Value), &faults)
+		fixed, own, err := m.grants(ctx, by, s.Permissions.Value)
 		if err != nil {
 			return err
 		}
 		s.Permissions.Value = fixed
-	}
-	if err := faults.Err(); err != nil {
-		return err
+		faults.Merge(own)
 	}
 	s.apply(k, now, &faults)
-	if err := faults.Err(); err != nil {
+	all := slices.Clone(s.Faults)
+	all.Merge(faults)
+	if err := all.Err(); err != nil {
 		return err
 	}
 	return by.holdsAll(k.Permissions)
@@ -69,8 +69,10 @@ func (m *Manager) settleRoot(ctx context.Context, by Actor, k *Key, s *KeySettin
 
 // grants checks the permissions of a root key, and fixes keyspaces that are
 // named by slug to their ids.
-func (m *Manager) grants(ctx context.Context, by Actor, names []string, faults *Faults) ([]string, error) {
-	var out []string
+func (m *Manager) grants(ctx context.Context, by Actor, names []string) (out []string, faults Faults, err error) {
+	if len(names) > MaxPermissions {
+		return nil, nil, nil // which is reported anyway
+	}
 	for i, name := range names {
 		at := "permissions/" + itoa(i)
 		if name == "*" {
@@ -98,13 +100,13 @@ func (m *Manager) grants(ctx context.Context, by Actor, names []string, faults *
 				continue
 			}
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			g.Scope = ks.ID
 		}
 		out = append(out, g.String())
 	}
-	return eachOnce(out), nil
+	return out, faults, nil
 }
 
 // known reports whether the grant speaks of a resource and action that there
@@ -234,20 +236,25 @@ func (m *Manager) DeleteRootKey(ctx context.Context, by Actor, id string, match 
 	if _, err := m.rootKey(ctx, by, id, "delete"); err != nil {
 		return err
 	}
-	m.roots.Lock()
-	defer m.roots.Unlock()
-	now := m.Clock()
-	return m.Store.DeleteKey(ctx, by.WorkspaceID, id, func(k *Key) error {
+	return m.deleteRoot(ctx, by, by.WorkspaceID, id, func(k *Key) error {
 		if err := match.check(k.Version); err != nil {
 			return err
 		}
-		if err := by.holdsAll(k.Permissions); err != nil {
+		return by.holdsAll(k.Permissions)
+	})
+}
+
+// deleteRoot deletes a root key, if check agrees and it is not the last one
+// that can do everything.
+func (m *Manager) deleteRoot(ctx context.Context, by Actor, workspaceID, id string, check func(*Key) error) error {
+	m.roots.Lock()
+	defer m.roots.Unlock()
+	now := m.Clock()
+	return m.Store.DeleteKey(ctx, workspaceID, id, func(k *Key) error {
+		if err := check(k); err != nil || !k.full(now) {
 			return err
 		}
-		if k.full(now) {
-			return m.keepOneRoot(ctx, k)
-		}
-		return nil
+		return m.keepOneRoot(ctx, k)
 	}, event(by, "root_key.delete", Ref{"root_key", id}, now))
 }
 
@@ -276,7 +283,12 @@ func (m *Manager) EndRootSecret(ctx context.Context, by Actor, id, secretID stri
 		return err
 	}
 	now := m.Clock()
-	_, err := m.update(ctx, by, id, "root_key.end_secret", now, func(k *Key) error { return k.endSecret(secretID, match, now) })
+	_, err := m.update(ctx, by, id, "root_key.end_secret", now, func(k *Key) error {
+		if err := by.holdsAll(k.Permissions); err != nil {
+			return err
+		}
+		return k.endSecret(secretID, match, now)
+	})
 	return err
 }
 

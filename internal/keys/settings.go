@@ -56,12 +56,6 @@ type CreditSettings struct {
 	Refill    Maybe[*RefillSettings] // nil: none
 }
 
-// Merge returns the credits that the settings make of those that were; nil
-// stands for none.
-func (s *CreditSettings) Merge(c *Credits, now time.Time, faults *Faults) *Credits {
-	return s.apply(c, now, faults)
-}
-
 // RefillSettings are the settings of a refill, each given or not. Amount and
 // Every are needed where there is none yet.
 type RefillSettings struct {
@@ -220,7 +214,7 @@ func (s *KeySettings) apply(k *Key, now time.Time, faults *Faults) {
 	set(&k.AllowedIPs, s.AllowedIPs)
 	set(&k.Limits, s.Limits)
 	if s.Credits.Set {
-		k.Credits = s.Credits.Value.apply(k.Credits, now, faults)
+		k.Credits = s.Credits.Value.Merge(k.Credits, now, faults)
 	}
 	for dialect, doc := range s.Extra {
 		k.Extra = k.Extra.with(dialect, doc)
@@ -247,8 +241,9 @@ func (e Extra) with(dialect, doc string) Extra {
 	return out
 }
 
-// apply returns the credits that the settings make of those that were.
-func (s *CreditSettings) apply(c *Credits, now time.Time, faults *Faults) *Credits {
+// Merge returns the credits that the settings make of those that were; nil
+// stands for none.
+func (s *CreditSettings) Merge(c *Credits, now time.Time, faults *Faults) *Credits {
 	if s == nil {
 		return nil
 	}
@@ -333,8 +328,10 @@ func (r *Refill) equal(o *Refill) bool {
 // eachOnce returns names in their order, each once.
 func eachOnce(names []string) []string {
 	var out []string
+	there := make(map[string]bool, len(names))
 	for _, n := range names {
-		if !slices.Contains(out, n) {
+		if !there[n] {
+			there[n] = true
 			out = append(out, n)
 		}
 	}

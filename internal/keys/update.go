@@ -3,6 +3,7 @@ package keys
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"latchkey/internal/token"
@@ -76,8 +77,10 @@ func (m *Manager) checkRoles(ctx context.Context, workspaceID, field string, nam
 	return nil
 }
 
+// update changes a key, ordinary or root, which the action begins with.
 func (m *Manager) update(ctx context.Context, by Actor, id, action string, now time.Time, change func(*Key) error) (Key, error) {
-	k, err := m.Store.UpdateKey(ctx, by.WorkspaceID, id, change, event(by, action, Ref{"key", id}, now))
+	kind, _, _ := strings.Cut(action, ".")
+	k, err := m.Store.UpdateKey(ctx, by.WorkspaceID, id, change, event(by, action, Ref{kind, id}, now))
 	if err != nil {
 		return Key{}, err
 	}

@@ -240,7 +240,7 @@ func (vr *Verifier) take(ctx context.Context, v *Verification, req *VerifyReques
 	}
 	cost := int64(1)
 	if req.Cost != nil {
-		cost = *req.Cost
+		cost = max(*req.Cost, 0)
 	}
 	credits, ok, err := vr.spend(ctx, v, cost, req.Clamp)
 	if ok && err == nil {
@@ -248,7 +248,7 @@ func (vr *Verifier) take(ctx context.Context, v *Verification, req *VerifyReques
 		return nil
 	}
 	if len(spends) > 0 {
-		if giveErr := vr.Limiter.Give(ctx, spends, v.At, v.At); giveErr != nil && err == nil {
+		if giveErr := vr.Limiter.Give(context.WithoutCancel(ctx), spends, v.At, v.At); giveErr != nil && err == nil {
 			err = giveErr
 		}
 	}

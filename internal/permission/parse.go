@@ -174,10 +174,13 @@ func (p *parser) term(nesting int) (Query, error) {
 
 // expected returns the error of a token that is not what was wanted.
 func (p *parser) expected(what string) error {
-	if p.kind == tokenEnd {
+	switch p.kind {
+	case tokenEnd:
 		return p.fail(fmt.Sprintf("expected %s, found the end", what))
+	case tokenName: // which is not told: it may be a secret in the wrong place
+		return p.fail(fmt.Sprintf("expected %s, found a name", what))
 	}
-	return p.fail(fmt.Sprintf("expected %s, found %.40q", what, p.token()))
+	return p.fail(fmt.Sprintf("expected %s, found %q", what, p.token()))
 }
 
 // fail returns an error at the present token. All before it is ASCII, or the

@@ -71,7 +71,7 @@ func TestParseRefuses(t *testing.T) {
 		{"and", 0, `found "and"`},
 		{"a AND", 5, "found the end"},
 		{"a AND OR b", 6, `found "OR"`},
-		{"a b", 2, `AND, OR or the end, found "b"`},
+		{"a b", 2, `AND, OR or the end, found a name`},
 		{"(a", 2, "AND, OR or a closing parenthesis, found the end"},
 		{"a)", 1, `found ")"`},
 		{"()", 1, `a permission or an opening parenthesis, found ")"`},

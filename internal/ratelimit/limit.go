@@ -73,7 +73,7 @@ func (l Limit) Check(fault func(member, detail string)) {
 	switch l.Algorithm {
 	case "", Sliding, Fixed, FixedFromFirst, GCRA:
 	default:
-		fault("algorithm", fmt.Sprintf("unknown algorithm %.24q: it is sliding, fixed, fixed_from_first or gcra", string(l.Algorithm)))
+		fault("algorithm", "the algorithm of a limit is sliding, fixed, fixed_from_first or gcra")
 	}
 }
 

@@ -262,7 +262,7 @@ func TestValidate(t *testing.T) {
 		{"max", func(l *Limit) { l.Max = MaxMax + 1 }},
 		{"window", func(l *Limit) { l.Window = span.Span{} }},
 		{"window", func(l *Limit) { l.Window = span.Span{N: 367, Unit: span.Day} }},
-		{"token_bucket", func(l *Limit) { l.Algorithm = "token_bucket" }},
+		{"algorithm", func(l *Limit) { l.Algorithm = "token_bucket" }},
 	} {
 		l := good
 		tc.change(&l)

@@ -2,6 +2,7 @@ package token
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"math"
 	"math/big"
@@ -92,7 +93,7 @@ func (f Form) Validate() error {
 		return fmt.Errorf("a prefix is made of letters, digits, _, + and -")
 	}
 	if alphabets[f.Format] == "" {
-		return fmt.Errorf("unknown format %q: it is latchkey, base62, base58, hex, letters or base58-bytes", string(f.Format))
+		return errors.New("unknown format: it is latchkey, base62, base58, hex, letters or base58-bytes")
 	}
 	unit, most := "characters", maxLength
 	if f.Format == Base58Bytes {

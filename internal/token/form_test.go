@@ -97,7 +97,7 @@ func TestFormValidate(t *testing.T) {
 		{Form{"a b", Latchkey, 30}, "prefix is made of"},
 		{Form{"é", Latchkey, 30}, "prefix is made of"},
 		{Form{strings.Repeat("a", 33), Latchkey, 30}, "at most 32"},
-		{Form{"", "rot13", 30}, "rot13"},
+		{Form{"", "rot13", 30}, "unknown format"},
 		{Form{"", "", 30}, "unknown format"},
 		{Form{"", Hex, 0}, "1 to 400"},
 		{Form{"", Hex, 401}, "1 to 400"},

@@ -54,9 +54,7 @@ func (d *Dialect) createRootKey(w http.ResponseWriter, r *http.Request, c *httpa
 	}
 	s := rootSettings(&in.RootKeySettings, &faults)
 	s.Meta.Value = keptMeta(s.Meta.Value)
-	if err := faults.Err(); err != nil {
-		return err
-	}
+	s.Faults = faults
 	k, secret, err := d.manager.CreateRootKey(r.Context(), c.Actor, s)
 	if err != nil {
 		return err
@@ -109,9 +107,7 @@ func (d *Dialect) updateRootKey(w http.ResponseWriter, r *http.Request, c *httpa
 			return err
 		}
 	}
-	if err := faults.Err(); err != nil {
-		return err
-	}
+	s.Faults = faults
 	k, err := d.manager.UpdateRootKey(r.Context(), c.Actor, r.PathValue("id"), s, match(r))
 	if err != nil {
 		return err
