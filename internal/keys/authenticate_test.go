@@ -43,23 +43,24 @@ func TestCallersRefused(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		secret  token.Secret
+		outcome keys.Outcome // of the key, Valid where it is not to blame
 		message string
 		holds   bool // the holder's door lets it in
 	}{
-		{"nothing", token.Secret{}, "no key was sent: Authorization: Bearer KEY", false},
-		{"a guess", token.New("lk_root_0000000000"), "this key is not known", false},
-		{"a guess elsewhere", token.New("guess_0000000000"), "this key is not known", false},
-		{"a key that was deleted", deleted, "this key is not known", false},
-		{"a secret that was rotated", rotated, "this key is not known", false},
-		{"a disabled key", disabled, "this key is disabled", false},
-		{"an expired key", expires, "this key has expired", false},
-		{"a key from another address", bound, "this key may not be used from this address", false},
-		{"a key of a disabled workspace", inDisabled, "the workspace of this key is disabled", false},
-		{"an ordinary key", plain, "this key is not a root key", true},
+		{"nothing", token.Secret{}, keys.Valid, "no key was sent: Authorization: Bearer KEY", false},
+		{"a guess", token.New("lk_root_0000000000"), keys.KeyNotFound, "this key is not known", false},
+		{"a guess elsewhere", token.New("guess_0000000000"), keys.KeyNotFound, "this key is not known", false},
+		{"a key that was deleted", deleted, keys.KeyNotFound, "this key is not known", false},
+		{"a secret that was rotated", rotated, keys.KeyNotFound, "this key is not known", false},
+		{"a disabled key", disabled, keys.Disabled, "this key is disabled", false},
+		{"an expired key", expires, keys.Expired, "this key has expired", false},
+		{"a key from another address", bound, keys.AddressRefused, "this key may not be used from this address", false},
+		{"a key of a disabled workspace", inDisabled, keys.WorkspaceDisabled, "the workspace of this key is disabled", false},
+		{"an ordinary key", plain, keys.Valid, "this key is not a root key", true},
 	} {
 		_, err := h.verifier.Authenticate(ctx, tt.secret, "", from)
-		if e := keys.AsError(err); e.Code != keys.Unauthenticated || e.Message != tt.message {
-			t.Errorf("%s: %v, want %q", tt.name, err, tt.message)
+		if e := keys.AsError(err); e.Code != keys.Unauthenticated || e.Message != tt.message || e.Refused != tt.outcome {
+			t.Errorf("%s: %v (%v), want %q (%v)", tt.name, err, e.Refused, tt.message, tt.outcome)
 		}
 		if _, err := h.verifier.Holder(ctx, tt.secret, from); keys.Is(err, keys.Unauthenticated) == tt.holds {
 			t.Errorf("%s, as holder: %v", tt.name, err)

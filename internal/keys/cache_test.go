@@ -162,6 +162,22 @@ func TestPrefixes(t *testing.T) {
 	}
 }
 
+// TestMixedPrefix adds a secret with a checksum under a prefix whose secrets
+// had none: those are still found.
+func TestMixedPrefix(t *testing.T) {
+	h := newHome(t)
+	_, imported, err := h.manager.CreateKey(t.Context(), h.root, keys.NewKey{Form: token.Form{Prefix: "mix_", Format: token.Hex, Length: 64}})
+	h.ok(err)
+	_, minted, err := h.manager.CreateKey(t.Context(), h.root, keys.NewKey{Form: token.Form{Prefix: "mix", Format: token.Latchkey, Length: 30}})
+	h.ok(err)
+	for range 2 {
+		if a, b := h.outcome(imported), h.outcome(minted); a != keys.Valid || b != keys.Valid {
+			t.Errorf("the secret without checksum is %v, the one with %v", a, b)
+		}
+		watch(h, 1000, 8)
+	}
+}
+
 // TestLoadsAreBounded looks for keys that are not cached from many goroutines.
 func TestLoadsAreBounded(t *testing.T) {
 	h := newHome(t)

@@ -11,21 +11,11 @@ import (
 	"latchkey/internal/token"
 )
 
-// makeKey makes a key with settings.
-func makeKey(h *home, s keys.KeySettings) (keys.Key, token.Secret) {
-	h.Helper()
-	k, secret, err := h.manager.CreateKey(h.Context(), h.root, keys.NewKey{KeySettings: s})
-	h.ok(err)
-	return k, secret
-}
-
 // TestClamp lets a cost that is above the balance take what is left, and no
 // more, whoever else takes at the same time.
 func TestClamp(t *testing.T) {
 	h := newHome(t)
-	_, secret := makeKey(h, keys.KeySettings{
-		Credits: keys.Some(&keys.CreditSettings{Remaining: keys.Some[int64](10)}),
-	})
+	_, secret := h.create(keys.KeySettings{Credits: credits(10)})
 	ask := func(cost int64, clamp bool) keys.Verification {
 		return h.verify(keys.VerifyRequest{Secret: secret, Cost: &cost, Clamp: clamp})
 	}
@@ -50,9 +40,7 @@ func TestClamp(t *testing.T) {
 
 func TestClampConcurrently(t *testing.T) {
 	h := newHome(t)
-	_, secret := makeKey(h, keys.KeySettings{
-		Credits: keys.Some(&keys.CreditSettings{Remaining: keys.Some[int64](100)}),
-	})
+	_, secret := h.create(keys.KeySettings{Credits: credits(100)})
 	cost := int64(7)
 	var mu sync.Mutex
 	valid := 0
@@ -79,8 +67,8 @@ func TestClampConcurrently(t *testing.T) {
 // TestLimitIfAny names a limit that keys may have or not.
 func TestLimitIfAny(t *testing.T) {
 	h := newHome(t)
-	_, with := makeKey(h, keys.KeySettings{Limits: keys.Some([]ratelimit.Limit{limit("l", 3)})})
-	_, without := makeKey(h, keys.KeySettings{})
+	_, with := h.create(keys.KeySettings{Limits: keys.Some([]ratelimit.Limit{limit("l", 3)})})
+	_, without := h.create(keys.KeySettings{})
 	named := []keys.LimitRequest{{Name: "l", Cost: 2, IfAny: true}}
 	if v := h.verify(keys.VerifyRequest{Secret: with, Limits: named}); v.Outcome != keys.Valid || v.Limits[0].Remaining != 1 {
 		t.Errorf("a key that has it: %s %+v", v.Outcome, v.Limits)
@@ -97,7 +85,7 @@ func TestLimitIfAny(t *testing.T) {
 // TestRefusedCaller shows what is told of a caller's key that was not taken.
 func TestRefusedCaller(t *testing.T) {
 	h := newHome(t)
-	_, ordinary := makeKey(h, keys.KeySettings{})
+	_, ordinary := h.create(keys.KeySettings{})
 	root, secret, err := h.manager.CreateRootKey(t.Context(), h.root, keys.KeySettings{})
 	h.ok(err)
 	refused := func(s token.Secret) keys.Outcome {
@@ -128,7 +116,7 @@ func TestRefusedCaller(t *testing.T) {
 // of the change.
 func TestMergeLimits(t *testing.T) {
 	h := newHome(t)
-	k, _ := makeKey(h, keys.KeySettings{Limits: keys.Some([]ratelimit.Limit{limit("a", 1), limit("b", 2)})})
+	k, _ := h.create(keys.KeySettings{Limits: keys.Some([]ratelimit.Limit{limit("a", 1), limit("b", 2)})})
 	k, err := h.manager.UpdateKey(t.Context(), h.root, k.ID, keys.KeySettings{
 		Limits: keys.Some([]ratelimit.Limit{limit("c", 3)}),
 		MergeLimits: func(present, limits []ratelimit.Limit) []ratelimit.Limit {

@@ -211,41 +211,48 @@ func TestLastRootKey(t *testing.T) {
 	h.ok(h.manager.EndSelf(ctx, h.root, keys.Match{}))
 }
 
-// TestNotFullMayGo ends a root key that cannot do everything where there is
-// none that can.
-func TestNotFullMayGo(t *testing.T) {
+// TestNotLastMayGo ends root keys that do not count where there is none that
+// does: one that cannot do everything, and one of another workspace.
+func TestNotLastMayGo(t *testing.T) {
 	h := newHome(t)
-	by := h.granted("keys.*.read")
-	_, err := h.store.UpdateKey(t.Context(), h.root.WorkspaceID, h.root.ID, func(k *keys.Key) error { k.Enabled = false; return nil },
+	weak := h.granted("keys.*.read")
+	_, secret, err := h.manager.CreateRootKey(t.Context(), h.below("acme"), grants("*"))
+	h.ok(err)
+	elsewhere := h.actor(secret, "")
+	_, err = h.store.UpdateKey(t.Context(), h.root.WorkspaceID, h.root.ID, func(k *keys.Key) error { k.Enabled = false; return nil },
 		keys.Event{ID: token.NewID("evt"), WorkspaceID: h.root.WorkspaceID, At: h.clock(), Action: "root_key.update"})
 	h.ok(err)
-	h.ok(h.manager.EndSelf(t.Context(), by, keys.Match{}))
+	h.ok(h.manager.EndSelf(t.Context(), weak, keys.Match{}))
+	h.ok(h.manager.EndSelf(t.Context(), elsewhere, keys.Match{}))
 }
 
-// TestLastRootKeyAtOnce lets two root keys end each other and themselves at
-// the same time: one is left.
+// TestLastRootKeyAtOnce lets two root keys end themselves at the same time,
+// while the store is busy, so that both changes are in one commit if they may:
+// one key is left.
 func TestLastRootKeyAtOnce(t *testing.T) {
 	h := newHome(t)
-	for range 5 {
-		other := h.granted("*")
-		done := make(chan error)
-		for _, by := range []keys.Actor{h.root, other} {
-			go func() { done <- h.manager.EndSelf(context.Background(), by, keys.Match{}) }()
-		}
-		one, two := <-done, <-done
-		if (one == nil) == (two == nil) {
-			t.Fatalf("both may go, or none: %v, %v", one, two)
-		}
-		if one == nil {
-			one = two
-		}
-		h.refused("the one that stays", one, keys.Conflict)
-		left, err := h.manager.RootKeys(t.Context(), keys.Actor{Kind: keys.Operator, WorkspaceID: h.root.WorkspaceID}, keys.KeyFilter{})
-		if err != nil || len(left) != 1 {
-			t.Fatalf("%d root keys are left, %v", len(left), err)
-		}
-		if left[0].ID == other.ID {
-			h.root = other
-		}
+	other := h.granted("*")
+	ordinary, _ := h.create(keys.KeySettings{})
+	busy, let := make(chan struct{}), make(chan struct{})
+	go h.store.UpdateKey(context.Background(), h.root.WorkspaceID, ordinary.ID, func(*keys.Key) error { close(busy); <-let; return nil },
+		keys.Event{ID: token.NewID("evt"), WorkspaceID: h.root.WorkspaceID, At: h.clock(), Action: "key.update"})
+	<-busy
+	done := make(chan error)
+	for _, by := range []keys.Actor{h.root, other} {
+		go func() { done <- h.manager.EndSelf(context.Background(), by, keys.Match{}) }()
+	}
+	time.Sleep(50 * time.Millisecond) // both wait
+	close(let)
+	one, two := <-done, <-done
+	if (one == nil) == (two == nil) {
+		t.Fatalf("both may go, or none: %v, %v", one, two)
+	}
+	if one == nil {
+		one = two
+	}
+	h.refused("the one that stays", one, keys.Conflict)
+	left, err := h.manager.RootKeys(t.Context(), keys.OperatorIn(keys.Workspace{ID: h.root.WorkspaceID}), keys.KeyFilter{})
+	if err != nil || len(left) != 1 {
+		t.Errorf("%d root keys are left, %v", len(left), err)
 	}
 }

@@ -107,8 +107,13 @@ func TestManySecrets(t *testing.T) {
 		}
 		h.refused("one secret too many", err, keys.Conflict)
 	}
+	if k, _, err := h.manager.RotateKey(t.Context(), h.root, k.ID, 0); err != nil || len(k.Secrets) != 1 {
+		t.Errorf("a rotation that ends them all at once: %d secrets, %v", len(k.Secrets), err)
+	}
+	_, _, err := h.manager.RotateKey(t.Context(), h.root, k.ID, keys.MaxOverlap)
+	h.ok(err)
 	h.pass(keys.MaxOverlap)
-	k, _, err := h.manager.RotateKey(t.Context(), h.root, k.ID, time.Hour)
+	k, _, err = h.manager.RotateKey(t.Context(), h.root, k.ID, time.Hour)
 	if err != nil || len(k.Secrets) != 2 {
 		t.Errorf("when they have ended: %d secrets, %v", len(k.Secrets), err)
 	}
