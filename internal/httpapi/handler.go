@@ -32,7 +32,8 @@ func (a *API) guard(d Dialect, rt Route, refused *sampler) http.Handler {
 		start := time.Now()
 		c := &Call{ResponseWriter: w, verify: verify}
 		c.Origin = keys.Origin{RequestID: requestID(r), Addr: clientAddr(r, a.TrustedProxies)}
-		w.Header()["X-Request-Id"] = []string{c.Origin.RequestID}
+		c.idLine[0] = c.Origin.RequestID
+		w.Header()["X-Request-Id"] = c.idLine[:]
 
 		err := a.serve(d, &rt, r, c)
 		half := err != nil && c.status != 0
@@ -73,21 +74,20 @@ func (a *API) serve(d Dialect, rt *Route, r *http.Request, c *Call) (err error) 
 
 // admit finds out who calls.
 func (a *API) admit(d Dialect, rt *Route, r *http.Request, c *Call) (err error) {
-	c.Actor = keys.Actor{Kind: keys.Public, Origin: c.Origin}
-	if rt.Caller == Nobody {
-		return nil
+	if rt.Caller != Nobody {
+		c.Secret = d.Credential(r)
 	}
-	c.Secret = d.Credential(r)
-	switch rt.Caller {
-	case Optional:
-		if c.Secret.IsZero() && r.Header["Authorization"] == nil {
-			return nil
+	switch {
+	case rt.Caller == RootKey, rt.Caller == Optional && (!c.Secret.IsZero() || r.Header["Authorization"] != nil):
+		var workspace string
+		if names := r.Header["Latchkey-Workspace"]; len(names) > 0 {
+			workspace = names[0]
 		}
-		c.Actor, err = a.Verifier.Authenticate(r.Context(), c.Secret, r.Header.Get("Latchkey-Workspace"), c.Origin)
-	case RootKey:
-		c.Actor, err = a.Verifier.Authenticate(r.Context(), c.Secret, r.Header.Get("Latchkey-Workspace"), c.Origin)
-	case Holder:
+		c.Actor, err = a.Verifier.Authenticate(r.Context(), c.Secret, workspace, c.Origin)
+	case rt.Caller == Holder:
 		c.Actor, err = a.Verifier.Holder(r.Context(), c.Secret, c.Origin)
+	default:
+		c.Actor = keys.Actor{Kind: keys.Public, Origin: c.Origin}
 	}
 	return err
 }

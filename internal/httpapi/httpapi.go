@@ -82,6 +82,9 @@ type Call struct {
 	http.ResponseWriter
 	status int
 	verify func(keys.Outcome)
+
+	// Header values, which are lists, without an allocation of their own.
+	idLine, lengthLine [1]string
 }
 
 // Verified tells that the request was a verification, and how it went, for

@@ -128,7 +128,12 @@ func WriteBody(w http.ResponseWriter, status int, contentType string, body []byt
 	if contentType != jsonType[0] {
 		h["Content-Type"] = []string{contentType}
 	}
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	if c, ok := w.(*Call); ok {
+		c.lengthLine[0] = strconv.Itoa(len(body))
+		h["Content-Length"] = c.lengthLine[:]
+	} else {
+		h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	}
 	w.WriteHeader(status)
 	w.Write(body)
 }

@@ -2,8 +2,10 @@ package httpapi
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -99,20 +101,125 @@ func (l *listener) remove(c *conn) {
 // A conn can be told to leave unless a request comes. It does so by a deadline
 // for reading, which ends a wait for a request but cannot take away one that
 // has been read: the server then finds the connection at its end and closes it.
+//
+// net/http sets half a dozen deadlines a request, of which hardly one is ever
+// waited for. A conn remembers them, and asks the runtime for a timer only where
+// a call would otherwise wait for too long.
 type conn struct {
 	net.Conn
 
-	mu       sync.Mutex
-	busy     bool      // a request has been read, and its answer is not at its end
-	deadline time.Time // what the server has set
-	leaveAt  time.Time // zero while nothing drains
+	mu      sync.Mutex
+	busy    bool      // a request has been read, and its answer is not at its end
+	leaveAt time.Time // zero while nothing drains
+	read    deadline
+	write   deadline
 }
 
-func (c *conn) SetReadDeadline(t time.Time) error {
+// A deadline is one for reading or for writing.
+type deadline struct {
+	want    time.Time // what the server has set
+	set     time.Time // what the connection beneath has
+	waiting int       // calls that may be waiting beneath
+}
+
+func (c *conn) Read(p []byte) (int, error) {
+	for {
+		if err := c.begin(&c.read); err != nil {
+			return 0, err
+		}
+		n, err := c.Conn.Read(p)
+		if again, err := c.end(&c.read, err); !again || n > 0 {
+			return n, err
+		}
+	}
+}
+
+func (c *conn) Write(p []byte) (int, error) {
+	for done := 0; ; {
+		if err := c.begin(&c.write); err != nil {
+			return done, err
+		}
+		n, err := c.Conn.Write(p[done:])
+		done += n
+		if again, err := c.end(&c.write, err); !again {
+			return done, err
+		}
+	}
+}
+
+// begin makes sure that a call does not wait beyond its deadline. One that is
+// set too early is left, and wakes the call to begin again.
+func (c *conn) begin(d *deadline) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.deadline = t
-	return c.applyDeadline()
+	if !d.want.IsZero() && d.want.Before(started) { // net/http ends its own waiting by such a deadline, in every request
+		return os.ErrDeadlineExceeded
+	}
+	if err := c.hasten(d); err != nil {
+		return err
+	}
+	d.waiting++
+	return nil
+}
+
+var started = time.Now()
+
+// end reports whether a call that ended with err was woken before its time, and
+// is to begin again.
+func (c *conn) end(d *deadline, err error) (again bool, _ error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d.waiting--
+	if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false, err
+	}
+	if t := c.due(d); !t.IsZero() && !t.After(time.Now()) {
+		return false, err
+	}
+	if err := c.apply(d); err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
+// due returns when a call must have ended; c.mu is held. Zero is never.
+func (c *conn) due(d *deadline) time.Time {
+	t := d.want
+	if d == &c.read && !c.busy && !c.leaveAt.IsZero() && (t.IsZero() || c.leaveAt.Before(t)) {
+		t = c.leaveAt
+	}
+	return t
+}
+
+// hasten applies a deadline that is earlier than what is set; c.mu is held.
+func (c *conn) hasten(d *deadline) error {
+	t := c.due(d)
+	if t.IsZero() || !d.set.IsZero() && !t.Before(d.set) {
+		return nil
+	}
+	return c.apply(d)
+}
+
+// apply sets a deadline beneath; c.mu is held.
+func (c *conn) apply(d *deadline) error {
+	d.set = c.due(d)
+	if d == &c.read {
+		return c.Conn.SetReadDeadline(d.set)
+	}
+	return c.Conn.SetWriteDeadline(d.set)
+}
+
+func (c *conn) SetReadDeadline(t time.Time) error  { return c.setDeadline(&c.read, t) }
+func (c *conn) SetWriteDeadline(t time.Time) error { return c.setDeadline(&c.write, t) }
+
+func (c *conn) setDeadline(d *deadline, t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d.want = t
+	if d.waiting == 0 {
+		return nil
+	}
+	return c.hasten(d)
 }
 
 func (c *conn) SetDeadline(t time.Time) error {
@@ -137,7 +244,7 @@ func (c *conn) leaveAfter(wait time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.leaveAt = time.Now().Add(wait)
-	_ = c.applyDeadline() // fails on a connection that is closed, which is well
+	_ = c.hasten(&c.read) // fails on a connection that is closed, which is well
 }
 
 func (c *conn) setBusy(busy bool) {
@@ -150,14 +257,5 @@ func (c *conn) setBusy(busy bool) {
 	if !busy { // its answer had begun when the draining did, and told the client nothing
 		c.leaveAt = time.Now().Add(linger)
 	}
-	_ = c.applyDeadline()
-}
-
-// applyDeadline sets the earlier of the two deadlines; mu is held.
-func (c *conn) applyDeadline() error {
-	t := c.deadline
-	if !c.busy && !c.leaveAt.IsZero() && (t.IsZero() || c.leaveAt.Before(t)) {
-		t = c.leaveAt
-	}
-	return c.Conn.SetReadDeadline(t)
+	_ = c.hasten(&c.read)
 }

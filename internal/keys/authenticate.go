@@ -92,23 +92,28 @@ func (vr *Verifier) caller(ctx context.Context, secret token.Secret, from Origin
 	if secret.IsZero() {
 		return nil, noCaller(Valid, "no key was sent: Authorization: Bearer KEY")
 	}
-	v, err := vr.inspect(ctx, secret, from, permission.Query{}, now)
+	rec, err := vr.findCaller(ctx, secret, now)
+	if Is(err, NotFound) {
+		return nil, noCaller(KeyNotFound, "this key is not known")
+	}
 	if err != nil {
 		return nil, err
 	}
-	switch v.Outcome {
-	case Valid:
-		return v.Record, nil
-	case KeyNotFound:
-		return nil, noCaller(v.Outcome, "this key is not known")
-	case WorkspaceDisabled:
-		return nil, noCaller(v.Outcome, "the workspace of this key is disabled")
-	case Expired:
-		return nil, noCaller(v.Outcome, "this key has expired")
-	case AddressRefused:
-		return nil, noCaller(v.Outcome, "this key may not be used from this address")
+	if rec.openAt(now) {
+		return rec, nil
 	}
-	return nil, noCaller(v.Outcome, "this key is disabled")
+	switch o := vr.check(rec, &VerifyRequest{Addr: from.Addr}, now); o {
+	case Valid:
+		return rec, nil
+	case WorkspaceDisabled:
+		return nil, noCaller(o, "the workspace of this key is disabled")
+	case Expired:
+		return nil, noCaller(o, "this key has expired")
+	case AddressRefused:
+		return nil, noCaller(o, "this key may not be used from this address")
+	default:
+		return nil, noCaller(o, "this key is disabled")
+	}
 }
 
 // inspect finds the key behind a bearer secret, ordinary or root, and runs the

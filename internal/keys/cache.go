@@ -50,15 +50,6 @@ const (
 	maxWorkspaces = 4096
 )
 
-// A cacheShard holds two generations. The young one is filled; when it is
-// full, the old one is dropped and the young one takes its place. A hit in the
-// old one moves the record to the young one.
-type cacheShard struct {
-	mu           sync.RWMutex
-	young, old   map[token.Hash]*Record
-	hits, misses atomic.Int64
-}
-
 // A fenceMark is what a record is checked by.
 type fenceMark struct {
 	readAt     uint64 // the number of changes before it was read
@@ -76,9 +67,6 @@ func fenceOf(id string) uint32 {
 // store with at most loads look-ups at once.
 func NewCache(ctx context.Context, store Store, size, loads int) (*Cache, error) {
 	c := &Cache{store: store, each: max(1, size/cacheShards/2), loads: make(chan struct{}, loads)}
-	for i := range c.shards {
-		c.shards[i].young = make(map[token.Hash]*Record)
-	}
 	store.Observe(c.changed)
 	checked, unchecked, err := store.Prefixes(ctx)
 	if err != nil {
@@ -97,10 +85,10 @@ func NewCache(ctx context.Context, store Store, size, loads int) (*Cache, error)
 func (c *Cache) Find(ctx context.Context, secret token.Secret, now time.Time) (*Record, error) {
 	hash := secret.Sum()
 	shard := &c.shards[hash[0]%cacheShards]
-	rec, old := shard.get(hash)
+	rec, old := shard.get(&hash)
 	if rec != nil && c.fresh(rec) && rec.secretLive(now) {
 		if old {
-			shard.put(hash, rec, c.each)
+			shard.put(rec, c.each)
 		}
 		shard.hits.Add(1)
 		return rec, nil
@@ -109,17 +97,17 @@ func (c *Cache) Find(ctx context.Context, secret token.Secret, now time.Time) (*
 	if c.prefixes.impossible(secret.Reveal()) {
 		return nil, errNoKey
 	}
-	rec, err := c.load(ctx, hash, now)
+	rec, err := c.load(ctx, &hash, now)
 	if err != nil {
 		return nil, err
 	}
-	shard.put(hash, rec, c.each)
+	shard.put(rec, c.each)
 	return rec, nil
 }
 
 var errNoKey = Errorf(NotFound, "no such key")
 
-func (c *Cache) load(ctx context.Context, hash token.Hash, now time.Time) (*Record, error) {
+func (c *Cache) load(ctx context.Context, hash *token.Hash, now time.Time) (*Record, error) {
 	select {
 	case c.loads <- struct{}{}:
 		defer func() { <-c.loads }()
@@ -127,10 +115,11 @@ func (c *Cache) load(ctx context.Context, hash token.Hash, now time.Time) (*Reco
 		return nil, &Error{Code: Unavailable, Message: "too many look-ups at once", Err: ctx.Err()}
 	}
 	seq := c.seq.Load() // before the reading, so that a change during it counts
-	rec, err := c.store.RecordByHash(ctx, hash, now)
+	rec, err := c.store.RecordByHash(ctx, *hash, now)
 	if err != nil {
 		return nil, err
 	}
+	rec.hash = *hash
 	rec.fence = fenceMark{readAt: seq, key: fenceOf(rec.Key.ID)}
 	rec.fence.owner = rec.fence.key
 	if rec.Owner != nil {
@@ -174,25 +163,6 @@ func (c *Cache) changed(ch Change) {
 	c.seq.Store(n)
 }
 
-func (s *cacheShard) get(hash token.Hash) (rec *Record, old bool) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if rec = s.young[hash]; rec != nil {
-		return rec, false
-	}
-	rec = s.old[hash]
-	return rec, rec != nil
-}
-
-func (s *cacheShard) put(hash token.Hash, rec *Record, each int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, there := s.young[hash]; !there && len(s.young) >= each {
-		s.old, s.young = s.young, make(map[token.Hash]*Record, each/4)
-	}
-	s.young[hash] = rec
-}
-
 // A knownWorkspace is a workspace as it was read after some changes.
 type knownWorkspace struct {
 	readAt uint64
@@ -233,9 +203,7 @@ func (c *Cache) Stats() CacheStats {
 	var st CacheStats
 	for i := range c.shards {
 		s := &c.shards[i]
-		s.mu.RLock()
-		st.Records += len(s.young) + len(s.old)
-		s.mu.RUnlock()
+		st.Records += s.len()
 		st.Hits += s.hits.Load()
 		st.Misses += s.misses.Load()
 	}

@@ -84,7 +84,7 @@ func (r *Recorder) collect(s *shard) {
 	}
 	// The new map is made outside the lock, as large as the old one was: the
 	// keys of this second are likely those of the next.
-	fresh := make(map[tallyID]*tally, n)
+	fresh := make(map[tallyID]*keys.Tally, n)
 	s.mu.Lock()
 	tallies := s.tallies
 	s.tallies = fresh
@@ -92,21 +92,22 @@ func (r *Recorder) collect(s *shard) {
 
 	for id, t := range tallies {
 		k := &id.rec.Key
-		if t.n > 0 {
+		n, seen := t.Close()
+		if n > 0 {
 			row := keys.Count{
 				WorkspaceID: k.WorkspaceID, KeyspaceID: k.KeyspaceID, KeyID: k.ID, OwnerID: k.Owner.ID,
 				Outcome: keys.Outcome(id.outcome), Hour: time.Unix(int64(id.hour)*3600, 0).UTC(),
 			}
-			if before := r.counts[row]; before > 0 || r.room(t.n) {
-				r.counts[row] = before + t.n
+			if before := r.counts[row]; before > 0 || r.room(n) {
+				r.counts[row] = before + n
 			}
 		}
-		if t.seen.IsZero() || id.rec.SecretID == "" { // A key that is declared has no secret in the store.
+		if keys.Outcome(id.outcome) != keys.Valid || id.rec.SecretID == "" { // A key that is declared has no secret in the store.
 			continue
 		}
 		row := keys.LastUse{KeyID: k.ID, SecretID: id.rec.SecretID}
-		if before, there := r.uses[row]; t.seen.After(before) && (there || r.room(1)) {
-			r.uses[row] = t.seen
+		if before, there := r.uses[row]; seen.After(before) && (there || r.room(1)) {
+			r.uses[row] = seen
 		}
 	}
 	r.unwritten.Store(int64(len(r.counts) + len(r.uses)))

@@ -58,10 +58,11 @@ var (
 	_ keys.Usage    = (*Recorder)(nil)
 )
 
-// A shard holds what was counted of some keys since the last flush.
+// A shard holds what was counted of some keys since the last flush, which
+// closes all its tallies.
 type shard struct {
 	mu      sync.Mutex
-	tallies map[tallyID]*tally
+	tallies map[tallyID]*keys.Tally
 	_       [48]byte // to the end of a cache line
 }
 
@@ -74,17 +75,12 @@ type tallyID struct {
 	outcome int32 // as wide as the hour: without a gap, a map hashes it in one go
 }
 
-type tally struct {
-	n    int64
-	seen time.Time // zero: not seen
-}
-
 // New returns a recorder that writes to store once [Recorder.Run] runs.
 func New(store keys.UsageStore) *Recorder {
 	r := &Recorder{store: store, limit: maxWaiting, flushing: make(chan struct{}, 1)}
 	r.forget()
 	for i := range r.shards {
-		r.shards[i].tallies = make(map[tallyID]*tally)
+		r.shards[i].tallies = make(map[tallyID]*keys.Tally)
 	}
 	return r
 }
@@ -96,6 +92,11 @@ func (r *Recorder) forget() {
 // Verified counts a use of a key. An accepted one is also the last use of its
 // secret.
 func (r *Recorder) Verified(rec *keys.Record, outcome keys.Outcome, now time.Time) {
+	if outcome == keys.Valid {
+		if t := rec.Tally(); t != nil && t.Hour == hourOf(now) && t.Add(1, now) {
+			return
+		}
+	}
 	r.note(rec, outcome, 1, now)
 }
 
@@ -105,7 +106,7 @@ func (r *Recorder) Seen(rec *keys.Record, now time.Time) {
 }
 
 func (r *Recorder) note(rec *keys.Record, outcome keys.Outcome, n int64, now time.Time) {
-	id := tallyID{rec, int32(now.Unix() / 3600), int32(outcome)}
+	id := tallyID{rec, hourOf(now), int32(outcome)}
 	s := &r.shards[shardOf(rec.Key.ID)]
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,14 +117,16 @@ func (r *Recorder) note(rec *keys.Record, outcome keys.Outcome, n int64, now tim
 			r.dropped.Add(1)
 			return
 		}
-		t = new(tally)
+		t = &keys.Tally{Hour: id.hour}
 		s.tallies[id] = t
+		if outcome == keys.Valid {
+			rec.SetTally(t)
+		}
 	}
-	t.n += n
-	if outcome == keys.Valid && now.After(t.seen) {
-		t.seen = now
-	}
+	t.Add(n, now) // It is in the map, and closed when it no longer is.
 }
+
+func hourOf(now time.Time) int32 { return int32(now.Unix() / 3600) }
 
 var seed = maphash.MakeSeed()
 

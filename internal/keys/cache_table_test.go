@@ -1,0 +1,136 @@
+package keys
+
+import (
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"latchkey/internal/token"
+)
+
+func hashed(n uint64) *Record {
+	r := &Record{}
+	for i := range r.hash {
+		r.hash[i] = byte(n >> (8 * (i % 8)))
+	}
+	return r
+}
+
+// TestRecordTable puts records in a shard whose generations hold a hundred, and
+// looks for what it must still have and what it cannot have.
+func TestRecordTable(t *testing.T) {
+	const each = 100
+	var s cacheShard
+	if rec, _ := s.get(&token.Hash{}); rec != nil || s.len() != 0 {
+		t.Fatal("an empty shard has a record")
+	}
+	for n := range uint64(1000) {
+		rec := hashed(n)
+		s.put(rec, each)
+		s.put(rec, each) // again, which takes no room
+		for back := range uint64(each) {
+			if back > n {
+				break
+			}
+			want := hashed(n - back)
+			if got, _ := s.get(&want.hash); got == nil || got.hash != want.hash {
+				t.Fatalf("after %d, %d is missing", n, n-back)
+			}
+		}
+	}
+	if n := s.len(); n < each || n > 2*each {
+		t.Errorf("it holds %d records", n)
+	}
+	gone := hashed(3)
+	if rec, _ := s.get(&gone.hash); rec != nil {
+		t.Error("it holds what came first")
+	}
+	// A record of the old generation moves to the young one, in a new state.
+	young, old := s.young.Load(), s.old.Load()
+	for i := range old.slots {
+		rec := old.slots[i].Load()
+		if rec == nil || young.get(&rec.hash) != nil {
+			continue
+		}
+		anew := &Record{hash: rec.hash}
+		s.put(anew, each)
+		if got, old := s.get(&rec.hash); got != anew || old {
+			t.Fatal("the newer record is not the one that is found")
+		}
+		break
+	}
+}
+
+// TestRecordTableReaders reads while another goroutine makes the table grow.
+func TestRecordTableReaders(t *testing.T) {
+	var s cacheShard
+	kept := hashed(1 << 40)
+	s.put(kept, 1<<20)
+	var group sync.WaitGroup
+	stop := make(chan struct{})
+	for range 4 {
+		group.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if rec, _ := s.get(&kept.hash); rec != kept {
+					t.Error("the record was gone for a moment")
+					return
+				}
+			}
+		})
+	}
+	for range 20_000 {
+		s.put(hashed(rand.Uint64()>>1|1<<41), 1<<20)
+	}
+	close(stop)
+	group.Wait()
+}
+
+// TestTally closes tallies while uses are counted: every use is in one of them.
+func TestTally(t *testing.T) {
+	const uses = 20_000
+	rec := &Record{}
+	var mu sync.Mutex
+	var closed int64
+	closeTally := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if old := rec.Tally(); old != nil {
+			n, _ := old.Close()
+			closed += n
+		}
+		rec.SetTally(new(Tally))
+	}
+	closeTally()
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			for i := range uses {
+				for !rec.Tally().Add(1, time.Now()) {
+				}
+				if i%100 == 0 {
+					closeTally()
+				}
+			}
+		})
+	}
+	group.Wait()
+	closeTally()
+	if closed != 4*uses {
+		t.Errorf("%d uses were counted, of %d", closed, 4*uses)
+	}
+	tally, at := new(Tally), time.UnixMilli(1e12)
+	tally.Add(1, at)
+	tally.Add(2, at.Add(-time.Hour))
+	if n, seen := tally.Close(); n != 3 || !seen.Equal(at) {
+		t.Errorf("%d uses, the last at %v", n, seen)
+	}
+	if tally.Add(1, at) {
+		t.Error("a closed tally takes a use")
+	}
+}
