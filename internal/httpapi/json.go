@@ -73,8 +73,12 @@ func readAll(r io.Reader, buf []byte, guess int64) ([]byte, error) {
 // MediaType returns the media type of a request's body without parameters, ""
 // where none is named.
 func MediaType(r *http.Request) string {
-	ct := r.Header.Get("Content-Type")
-	if ct == "" || ct == "application/json" {
+	lines := r.Header["Content-Type"]
+	if len(lines) == 0 || lines[0] == "" {
+		return ""
+	}
+	ct := lines[0]
+	if ct == "application/json" {
 		return ct
 	}
 	t, _, err := mime.ParseMediaType(ct)
