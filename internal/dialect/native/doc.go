@@ -12,6 +12,7 @@ type operation struct {
 	id, summary string
 	about       string // what the summary leaves open
 	permission  string // what a root key needs
+	replaces    string // what it needs instead where the operation replaces something
 	tag         string
 	query       reflect.Type // its members are the query parameters
 	request     reflect.Type // nil: no body

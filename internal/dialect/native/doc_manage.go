@@ -36,7 +36,7 @@ var (
 	updateIdentityDoc = operation{permission: "identities.*.update", id: "updateIdentity", tag: "Identities", summary: "Change an identity", status: 200, conditional: true,
 		request: typeOf[latchkey.IdentitySettings](), response: typeOf[latchkey.Identity](), versioned: true, sentBack: typeOf[latchkey.Identity]()}
 	deleteIdentityDoc  = operation{permission: "identities.*.delete", id: "deleteIdentity", tag: "Identities", summary: "Delete an identity", status: 204, conditional: true}
-	replaceIdentityDoc = operation{permission: "identities.*.create", id: "replaceIdentity", orMakes: true, tag: "Identities", summary: "Make an identity what it is to be, whole", status: 200, conditional: true,
+	replaceIdentityDoc = operation{permission: "identities.*.create", replaces: "identities.*.update", id: "replaceIdentity", orMakes: true, tag: "Identities", summary: "Make an identity what it is to be, whole", status: 200, conditional: true,
 		request: typeOf[latchkey.ReplaceIdentitySettings](), response: typeOf[latchkey.Identity](), versioned: true}
 
 	createRoleDoc = operation{permission: "roles.*.create", id: "createRole", tag: "Roles and permissions", summary: "Make a role", status: 201, keeps: true,

@@ -143,7 +143,11 @@ func (s *specMaker) operation(rt *httpapi.Route, doc *operation) *huma.Operation
 		Security: security(rt.Caller),
 	}
 	if doc.permission != "" {
-		op.Description = strings.TrimSpace(doc.about + " Needs the permission `" + doc.permission + "`.")
+		needs := "`" + doc.permission + "`"
+		if doc.replaces != "" {
+			needs += ", or `" + doc.replaces + "` where it replaces one"
+		}
+		op.Description = strings.TrimSpace(doc.about + " Needs the permission " + needs + ".")
 	}
 	for _, m := range wildcard.FindAllStringSubmatch(rt.Path, -1) {
 		op.Parameters = append(op.Parameters, pathParam(m[1]))
