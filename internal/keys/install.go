@@ -85,6 +85,11 @@ func OperatorIn(ws Workspace) Actor {
 // DeclareKeyspaces makes or changes keyspaces so that they are as declared.
 // None is deleted.
 func (m *Manager) DeclareKeyspaces(ctx context.Context, by Actor, declared []Keyspace) error {
+	for _, action := range []string{"create", "update"} {
+		if err := by.Need(ResKeyspaces, "*", action); err != nil {
+			return err
+		}
+	}
 	for _, want := range declared {
 		if err := want.Validate(); err != nil {
 			return err

@@ -45,6 +45,11 @@ func (m *Manager) CreateIdentity(ctx context.Context, by Actor, i Identity) (Ide
 // ReplaceIdentity makes the identity with an external id what it is told, and
 // makes one where there is none. made says that it did.
 func (m *Manager) ReplaceIdentity(ctx context.Context, by Actor, want Identity, match Match) (i Identity, made bool, err error) {
+	if !by.May(ResIdentities, "*", "update") { // else whether it is there would be told to anybody
+		if err := by.Need(ResIdentities, "*", "create"); err != nil {
+			return i, false, err
+		}
+	}
 	if err := want.Validate(); err != nil {
 		return i, false, err
 	}
