@@ -26,9 +26,9 @@ type grant struct {
 	Name string `json:"name"`
 }
 
-// mayGrant reports whether the caller may change keys, and what is wrong with a
-// list by itself.
-func mayGrant(by *keys.Actor, at string, list []grantBody) error {
+// mayGrant reports what is wrong with a list by itself, and whether the caller
+// may change the key.
+func (d *Dialect) mayGrant(ctx context.Context, by *keys.Actor, id, at string, list []grantBody) error {
 	if err := by.Need(keys.ResKeys, "", "update"); err != nil {
 		return err
 	}
@@ -41,7 +41,11 @@ func mayGrant(by *keys.Actor, at string, list []grantBody) error {
 			faults.Add(at+"/"+strconv.Itoa(i), "must have an id or a name")
 		}
 	}
-	return faults.Err()
+	if err := faults.Err(); err != nil {
+		return err
+	}
+	_, err := d.mayUpdate(ctx, by, id)
+	return err
 }
 
 // A keyPermissionsBody names permissions of a key.
@@ -65,7 +69,7 @@ func (d *Dialect) setPermissions(ctx context.Context, by keys.Actor, in *keyPerm
 // grantPermissions finds or makes permissions, gives them to a key, and answers
 // with those that it then has itself.
 func (d *Dialect) grantPermissions(ctx context.Context, by keys.Actor, in *keyPermissionsBody, give func([]string) (keys.Key, error)) ([]grant, error) {
-	if err := mayGrant(&by, "permissions", in.Permissions); err != nil {
+	if err := d.mayGrant(ctx, &by, in.KeyID, "permissions", in.Permissions); err != nil {
 		return nil, err
 	}
 	names, err := d.permissionNames(ctx, &by, in.Permissions)
@@ -93,7 +97,7 @@ func (d *Dialect) grantPermissions(ctx context.Context, by keys.Actor, in *keyPe
 // removePermissions takes permissions from a key. Those that there are not it
 // does not have.
 func (d *Dialect) removePermissions(ctx context.Context, by keys.Actor, in *keyPermissionsBody) (nothing, error) {
-	if err := mayGrant(&by, "permissions", in.Permissions); err != nil {
+	if err := d.mayGrant(ctx, &by, in.KeyID, "permissions", in.Permissions); err != nil {
 		return nothing{}, err
 	}
 	var names []string
@@ -198,7 +202,7 @@ func (d *Dialect) setRoles(ctx context.Context, by keys.Actor, in *keyRolesBody)
 
 // grantRoles is to roles what [Dialect.grantPermissions] is to permissions.
 func (d *Dialect) grantRoles(ctx context.Context, by keys.Actor, in *keyRolesBody, give func([]string) (keys.Key, error)) ([]grant, error) {
-	if err := mayGrant(&by, "roles", in.Roles); err != nil {
+	if err := d.mayGrant(ctx, &by, in.KeyID, "roles", in.Roles); err != nil {
 		return nil, err
 	}
 	names, err := d.roleNames(ctx, &by, in.Roles)
@@ -225,7 +229,7 @@ func (d *Dialect) grantRoles(ctx context.Context, by keys.Actor, in *keyRolesBod
 
 // removeRoles takes roles from a key. Those that there are not it does not have.
 func (d *Dialect) removeRoles(ctx context.Context, by keys.Actor, in *keyRolesBody) (nothing, error) {
-	if err := mayGrant(&by, "roles", in.Roles); err != nil {
+	if err := d.mayGrant(ctx, &by, in.KeyID, "roles", in.Roles); err != nil {
 		return nothing{}, err
 	}
 	var names []string

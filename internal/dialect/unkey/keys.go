@@ -87,16 +87,7 @@ func (d *Dialect) decrypt(ctx context.Context, by keys.Actor, k *key) error {
 }
 
 func (d *Dialect) updateKey(ctx context.Context, by keys.Actor, in *updateKeyBody) (nothing, error) {
-	if err := by.Need(keys.ResKeys, "", "update"); err != nil {
-		return nothing{}, err
-	}
-	k, err := d.manager.Store.Key(ctx, by.WorkspaceID, in.KeyID)
-	if err == nil && k.Root {
-		err = keys.Errorf(keys.NotFound, "no such key")
-	}
-	if err == nil {
-		err = by.Need(keys.ResKeys, k.KeyspaceID, "update")
-	}
+	k, err := d.mayUpdate(ctx, &by, in.KeyID)
 	if err != nil {
 		return nothing{}, err
 	}
@@ -120,6 +111,22 @@ func (d *Dialect) updateKey(ctx context.Context, by keys.Actor, in *updateKeyBod
 	}
 	_, err = d.manager.UpdateKey(ctx, by, in.KeyID, s, keys.Match{})
 	return nothing{}, err
+}
+
+// mayUpdate returns a key that the caller may change. It is asked for before
+// anything that goes with the change is made.
+func (d *Dialect) mayUpdate(ctx context.Context, by *keys.Actor, id string) (keys.Key, error) {
+	if err := by.Need(keys.ResKeys, "", "update"); err != nil {
+		return keys.Key{}, err
+	}
+	k, err := d.manager.Store.Key(ctx, by.WorkspaceID, id)
+	if err == nil && k.Root {
+		err = keys.Errorf(keys.NotFound, "no such key")
+	}
+	if err == nil {
+		err = by.Need(keys.ResKeys, k.KeyspaceID, "update")
+	}
+	return k, err
 }
 
 // A deleteKeyBody names a key. Whether it goes for good makes no difference: no
