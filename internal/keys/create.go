@@ -42,6 +42,9 @@ func (m *Manager) CreateKey(ctx context.Context, by Actor, nk NewKey) (Key, toke
 	if err := m.settle(ctx, &ks, &k, nk.KeySettings, now); err != nil {
 		return Key{}, token.Secret{}, err
 	}
+	if err := m.mayGive(ctx, &by, &ks, new(Key), nk.Permissions.Value, nk.Roles.Value); err != nil {
+		return Key{}, token.Secret{}, err
+	}
 
 	// 3. Its secret.
 	secret, s, err := m.mint(&ks, k.Form, now)

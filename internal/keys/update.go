@@ -24,7 +24,7 @@ func (m *Manager) UpdateKey(ctx context.Context, by Actor, id string, s KeySetti
 		if err := match.check(k.Version); err != nil {
 			return err
 		}
-		s, present := s, m.asOf(*k, now)
+		s, had, present := s, *k, m.asOf(*k, now)
 		var faults Faults
 		if s.Present != nil {
 			if err := s.Present(&present, &faults); err != nil {
@@ -39,7 +39,10 @@ func (m *Manager) UpdateKey(ctx context.Context, by Actor, id string, s KeySetti
 				return err
 			}
 		}
-		return m.allFaults(ctx, k, s.Faults, faults)
+		if err := m.allFaults(ctx, k, s.Faults, faults); err != nil {
+			return err
+		}
+		return m.mayGive(ctx, &by, &ks, &had, s.Permissions.Value, s.Roles.Value)
 	})
 }
 
@@ -212,7 +215,11 @@ func (m *Manager) ChangePermissions(ctx context.Context, by Actor, id string, d 
 	if err := d.CheckPermissions().Err(); err != nil {
 		return Key{}, err
 	}
-	if _, err := m.key(ctx, by, id, "update"); err != nil {
+	k, err := m.key(ctx, by, id, "update")
+	if err != nil {
+		return Key{}, err
+	}
+	if err := m.mayChangeNames(ctx, &by, &k, d.Add, nil); err != nil {
 		return Key{}, err
 	}
 	return m.changeNames(ctx, by, id, d, MaxPermissions, func(k *Key) *[]string { return &k.Permissions })
@@ -223,7 +230,8 @@ func (m *Manager) ChangeRoles(ctx context.Context, by Actor, id string, d Delta)
 	if err := d.CheckRoles().Err(); err != nil {
 		return Key{}, err
 	}
-	if _, err := m.key(ctx, by, id, "update"); err != nil {
+	k, err := m.key(ctx, by, id, "update")
+	if err != nil {
 		return Key{}, err
 	}
 	var faults Faults
@@ -231,6 +239,9 @@ func (m *Manager) ChangeRoles(ctx context.Context, by Actor, id string, d Delta)
 		return Key{}, err
 	}
 	if err := faults.Err(); err != nil {
+		return Key{}, err
+	}
+	if err := m.mayChangeNames(ctx, &by, &k, nil, d.Add); err != nil {
 		return Key{}, err
 	}
 	return m.changeNames(ctx, by, id, d, MaxRoles, func(k *Key) *[]string { return &k.Roles })
