@@ -18,8 +18,9 @@ import (
 // benchCase is one way to verify a key. Its keys are made with the body that
 // stands here; every verification of them must be valid.
 type benchCase struct {
-	name string
-	key  string
+	name    string
+	key     string
+	setting string // of the server, as a variable; "": its defaults
 }
 
 // cases are all that can be measured against hello, in the order of the report.
@@ -28,7 +29,11 @@ var cases = []benchCase{
 	{name: "limits", key: `{"name":"bench","limits":[` +
 		`{"name":"a","max":1000000000000,"window":"1h"},` +
 		`{"name":"b","max":1000000000000,"window":"1m"}]}`},
+	{name: "credits-strict", key: withCredits},
+	{name: "credits-relaxed", key: withCredits, setting: "LATCHKEY_DURABILITY=relaxed"},
 }
+
+const withCredits = `{"name":"bench","credits":{"remaining":1000000000000}}`
 
 const validMarker = `"valid":true`
 
@@ -65,11 +70,15 @@ type latchkey struct {
 	rootKey string
 }
 
-func (s *stage) startLatchkey(ctx context.Context, binary string) (*latchkey, error) {
-	if binary == "" {
+// startLatchkey starts a server with a setting, unless it runs.
+func (s *stage) startLatchkey(ctx context.Context, setting string) (*latchkey, error) {
+	if l := s.latchkeys[setting]; l != nil {
+		return l, nil
+	}
+	if s.binary == "" {
 		fmt.Fprintln(s.progress, "building latchkey")
 		var err error
-		if binary, err = buildLatchkey(ctx, s.dir); err != nil {
+		if s.binary, err = buildLatchkey(ctx, s.dir); err != nil {
 			return nil, err
 		}
 	}
@@ -78,12 +87,17 @@ func (s *stage) startLatchkey(ctx context.Context, binary string) (*latchkey, er
 		return nil, err
 	}
 	rootKey := (rand.Text() + rand.Text())[:40]
-	p, err := startServer(ctx, s.dir, "latchkey", addr, []string{binary, "serve"},
-		"LATCHKEY_DATA_DIR="+s.dir+"/data", "LATCHKEY_ADDR="+addr, "LATCHKEY_ROOT_KEY="+rootKey)
+	settings := []string{fmt.Sprintf("LATCHKEY_DATA_DIR=%s/data%d", s.dir, len(s.latchkeys)), "LATCHKEY_ADDR=" + addr, "LATCHKEY_ROOT_KEY=" + rootKey}
+	if setting != "" {
+		settings = append(settings, setting)
+	}
+	p, err := startServer(ctx, s.dir, fmt.Sprintf("latchkey%d", len(s.latchkeys)), addr, []string{s.binary, "serve"}, settings...)
 	if p != nil {
 		s.servers = append(s.servers, p)
 	}
-	return &latchkey{process: p, rootKey: rootKey}, err
+	l := &latchkey{process: p, rootKey: rootKey}
+	s.latchkeys[setting] = l
+	return l, err
 }
 
 // prepare makes the keys of a case and asks once about one of them, which shows

@@ -176,7 +176,7 @@ func bench(ctx context.Context, opts options, progress io.Writer) (*result, erro
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	stage := &stage{dir: dir, progress: progress}
+	stage := &stage{dir: dir, binary: opts.server, progress: progress, latchkeys: map[string]*latchkey{}}
 	defer stage.stop()
 
 	sync, err := syncLatency(dir)
@@ -197,9 +197,12 @@ func bench(ctx context.Context, opts options, progress io.Writer) (*result, erro
 // stage holds the processes of one run.
 type stage struct {
 	dir      string
+	binary   string // of latchkey; "" until it is built
 	progress io.Writer
-	servers  []*process
-	driver   *driver
+
+	latchkeys map[string]*latchkey // setting → the server that has it
+	servers   []*process
+	driver    *driver
 }
 
 // pair is a case and hello at its size.
@@ -215,12 +218,12 @@ func (s *stage) set(ctx context.Context, opts options) ([]pair, error) {
 	sizes := []helloSize{defaultHelloSize}
 	requests := [][]string{{verifyRequest("/hello/"+defaultHelloSize.name, strings.Repeat("r", 40), strings.Repeat("k", 39))}}
 	if len(opts.cases) > 0 {
-		latchkey, err := s.startLatchkey(ctx, opts.server)
-		if err != nil {
-			return nil, err
-		}
 		sizes, requests = nil, nil
 		for _, c := range opts.cases {
+			latchkey, err := s.startLatchkey(ctx, c.setting)
+			if err != nil {
+				return nil, err
+			}
 			fmt.Fprintf(s.progress, "making %d keys for %s\n", opts.keys, c.name)
 			subject, size, err := latchkey.prepare(ctx, c, opts.keys)
 			if err != nil {

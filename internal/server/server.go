@@ -98,6 +98,10 @@ func Open(ctx context.Context, cfg Config, o Options) (_ *Server, err error) {
 		return nil, err
 	}
 
+	if cfg.Durability == "relaxed" {
+		s.store.Relax()
+	}
+
 	// 2. The core.
 	s.metrics = metrics.New(Version())
 	timed, ledger := s.metrics.Store(s.store), s.metrics.Ledger(s.store)

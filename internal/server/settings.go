@@ -31,6 +31,7 @@ type Config struct {
 	TLSCert         string         // path of a PEM certificate chain; empty: no TLS
 	TLSKey          string         // path of its private key
 	InsecureBind    bool           // may listen beyond loopback without TLS
+	Durability      string         // of what credits are spent: strict or relaxed
 	EventsRetention time.Duration  // how long audit events are kept; 0 keeps them all
 	LogLevel        slog.Level
 	LogFormat       string        // auto, text or json
@@ -147,6 +148,16 @@ var Settings = []*Setting{
 		Name: "insecure_bind", Form: "BOOL", Default: "false", Switch: true,
 		Text: "Allows to listen beyond loopback without TLS, where something in front adds it.",
 		set:  func(c *Config, v string) (err error) { c.InsecureBind, err = parseBool(v); return err },
+	},
+	{
+		Name: "durability", Form: "MODE", Default: "strict",
+		Text: "When a verification that takes credits is answered. strict: when what it took is on the disk. relaxed: at once, " +
+			"and what it took reaches the disk within 50 ms; a crash of the machine or the process may then forget to charge the " +
+			"last 50 ms. It never charges twice, and never loses what was given.",
+		set: func(c *Config, v string) (err error) {
+			c.Durability, err = parseOneOf(v, "strict", "relaxed")
+			return err
+		},
 	},
 	{
 		Name: "events_retention", Form: "DURATION", Default: "400d",

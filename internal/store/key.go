@@ -143,8 +143,8 @@ func (s *Store) DeleteKey(ctx context.Context, workspaceID, keyID string, check 
 		if _, err := t.exec(`DELETE FROM keys WHERE id = $1`, keyID); err != nil {
 			return err
 		}
-		_, err = t.exec(`DELETE FROM credits WHERE account_id = $1
-			AND NOT EXISTS (SELECT 1 FROM keys WHERE account_id = $1)`, was.AccountID)
+		err = t.dropAccounts(`DELETE FROM credits WHERE account_id = $1
+			AND NOT EXISTS (SELECT 1 FROM keys WHERE account_id = $1) RETURNING account_id`, was.AccountID)
 		if err != nil {
 			return err
 		}
@@ -177,7 +177,11 @@ func (t *txn) lockKey(workspaceID, keyID string) (keys.Key, error) {
 			return keys.Key{}, err
 		}
 	}
-	return t.key(workspaceID, keyID)
+	k, err := t.key(workspaceID, keyID)
+	if err == nil && k.Credits != nil {
+		k.Credits, err = t.creditsOf(k.AccountID)
+	}
+	return k, err
 }
 
 // key reads one key.

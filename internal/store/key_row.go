@@ -68,6 +68,11 @@ func (q *session) completeKeys(rows []keyRow) error {
 		ids = append(ids, r.key.ID)
 		if r.account != "" {
 			r.key.Credits = &r.credits
+			if q.balances != nil {
+				if c, ok := q.balances.shown(r.account); ok {
+					r.key.Credits = c
+				}
+			}
 		}
 		if r.roles {
 			withRoles = append(withRoles, r.key.ID)

@@ -15,6 +15,10 @@ func (s *Store) SpendCredits(ctx context.Context, accountID string, cost int64, 
 		c, err := s.balance(ctx, accountID, now)
 		return c, err == nil, err
 	}
+	if s.balances != nil {
+		c, ok, err := s.balances.spend(ctx, accountID, cost, now)
+		return c, ok, s.failed(err)
+	}
 	var c *keys.Credits
 	var ok bool
 	err := s.writeOne(ctx, func(t *txn) (err error) {
@@ -29,6 +33,10 @@ func (s *Store) SpendCredits(ctx context.Context, accountID string, cost int64, 
 
 // balance returns the credits of an account at now; nil where it has none.
 func (s *Store) balance(ctx context.Context, accountID string, now time.Time) (c *keys.Credits, err error) {
+	if s.balances != nil {
+		c, err = s.balances.look(ctx, accountID, now)
+		return c, s.failed(err)
+	}
 	err = s.look(ctx, func(q *session) error {
 		c, err = q.credits(accountID)
 		return err
@@ -136,21 +144,29 @@ func creditsMember(c *keys.Credits) []keys.Member {
 
 // setCredits makes the credits of an account c; nil takes them away.
 func (t *txn) setCredits(accountID string, c *keys.Credits) error {
+	var rev int64
+	if t.balances != nil {
+		a, err := t.hold(accountID)
+		if err != nil {
+			return err
+		}
+		rev = t.balances.turn(a, balance{credits: cloneCredits(c)})
+	}
 	if c == nil {
 		_, err := t.exec(`DELETE FROM credits WHERE account_id = $1`, accountID)
 		return err
 	}
-	_, err := t.exec(`INSERT INTO credits (account_id, remaining, refill, refilled_at, refills_at) VALUES ($1, $2, $3, $4, $5)
+	_, err := t.exec(`INSERT INTO credits (account_id, remaining, refill, refilled_at, refills_at, rev) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (account_id) DO UPDATE SET remaining = excluded.remaining, refill = excluded.refill,
-		refilled_at = excluded.refilled_at, refills_at = excluded.refills_at`,
-		accountID, c.Remaining, encodeRefill(c.Refill), millis(c.RefilledAt), millis(c.RefillsAt()))
+		refilled_at = excluded.refilled_at, refills_at = excluded.refills_at, rev = excluded.rev`,
+		accountID, c.Remaining, encodeRefill(c.Refill), millis(c.RefilledAt), millis(c.RefillsAt()), rev)
 	return err
 }
 
 // openAccount gives a new key the credits of its account: those that are there
 // where it takes another key's place, else its own.
 func (t *txn) openAccount(k *keys.Key) error {
-	had, err := t.credits(k.AccountID)
+	had, err := t.creditsOf(k.AccountID)
 	if had != nil || err != nil {
 		k.Credits = had
 		return err

@@ -21,6 +21,9 @@ type session struct {
 	// stmts holds the statements that are prepared: text → statement. It is
 	// nil where the driver keeps them itself.
 	stmts map[string]*sql.Stmt
+
+	// balances are ahead of the rows; nil where the rows tell.
+	balances *balances
 }
 
 // A txn is the session of an operation that changes something.
@@ -28,6 +31,7 @@ type txn struct {
 	*session
 	changes []keys.Change // for observers, once it is committed
 	events  int           // recorded
+	holds   []held        // accounts that the job may change
 }
 
 // changed notes a change for observers.

@@ -62,8 +62,13 @@ func openSQLite(ctx context.Context, address string) (*Store, error) {
 		return fail(errors.Join(err, write.Close()))
 	}
 	s := &Store{engine: &sqlite}
-	s.reads = newFileReaders(read)
+	s.balances = newBalances(s)
+	s.reads = newFileReaders(read, s.balances)
 	s.writes = newGroupWriter(s, write)
+	go s.balances.loop()
+	if err := s.balances.recover(ctx); err != nil {
+		return fail(errors.Join(err, s.Close()))
+	}
 	if err := s.start(ctx); err != nil {
 		return fail(errors.Join(err, s.Close()))
 	}
@@ -148,16 +153,16 @@ type fileReaders struct {
 	gone chan struct{} // closed when there will be none any more
 }
 
-func newFileReaders(db *sql.DB) *fileReaders {
+func newFileReaders(db *sql.DB, b *balances) *fileReaders {
 	r := &fileReaders{db: db, idle: make(chan *session, sqliteReaders), gone: make(chan struct{})}
 	for range sqliteReaders {
-		r.idle <- newFileSession()
+		r.idle <- newFileSession(b)
 	}
 	return r
 }
 
-func newFileSession() *session {
-	return &session{ctx: context.Background(), engine: &sqlite, stmts: map[string]*sql.Stmt{}}
+func newFileSession(b *balances) *session {
+	return &session{ctx: context.Background(), engine: &sqlite, stmts: map[string]*sql.Stmt{}, balances: b}
 }
 
 func (r *fileReaders) with(ctx context.Context, fn func(*session) error) error {

@@ -23,6 +23,8 @@ type Store struct {
 	reads  readers
 	writes writer
 
+	balances *balances // nil where accounts are spent from in their rows
+
 	revision atomic.Int64
 	closed   atomic.Bool
 
@@ -89,6 +91,9 @@ func (s *Store) start(ctx context.Context) error {
 func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return nil
+	}
+	if s.balances != nil {
+		s.balances.close()
 	}
 	err := s.writes.close()
 	if e := s.reads.close(); err == nil {

@@ -34,11 +34,12 @@ type groupWriter struct {
 	mu     sync.RWMutex // held for reading while a job is handed over
 	closed bool
 
-	commits int64 // for tests
+	holds   []held // of the transaction
+	commits int64  // for tests
 }
 
 func newGroupWriter(s *Store, db *sql.DB) *groupWriter {
-	w := &groupWriter{store: s, db: db, q: newFileSession(), jobs: make(chan *job, groupMost), ended: make(chan struct{})}
+	w := &groupWriter{store: s, db: db, q: newFileSession(s.balances), jobs: make(chan *job, groupMost), ended: make(chan struct{})}
 	go w.loop()
 	return w
 }
@@ -94,6 +95,8 @@ func (w *groupWriter) commit(batch []*job) {
 	if err != nil {
 		w.q.drop()
 	}
+	w.store.balances.release(w.holds, err == nil)
+	w.holds = w.holds[:0]
 	for _, j := range batch {
 		if j.txn != nil {
 			// Told after a failed commit too: it may have reached the disk.
@@ -149,6 +152,10 @@ func (w *groupWriter) run(j *job) error {
 	}
 	t := &txn{session: w.q}
 	j.err = protect(j.run, t)
+	w.holds = append(w.holds, t.holds...)
+	if j.err != nil {
+		t.balances.undo(t.holds)
+	}
 	if j.err == nil {
 		j.txn = t
 	} else if classifySQLite(j.err) == down {

@@ -1,0 +1,292 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"latchkey/internal/keys"
+)
+
+// balances are the accounts of a SQLite file as they are in memory, where they
+// are spent from. What a call has taken is in the journal on the disk before
+// the call is answered: all calls that wait share one commit, and the rows of
+// the accounts follow later.
+//
+// An account is in one of two hands. Spending changes it under its shard's lock.
+// A job of the one writer that changes the account's row holds it from when it
+// reads it until its commit, and spending waits.
+type balances struct {
+	store   *Store
+	relaxed time.Duration // 0: an answer waits for the disk
+	shards  [balanceShards]balanceShard
+	rev     atomic.Int64 // the number of the last change to any account
+
+	mu     sync.Mutex // taken after a shard's
+	next   *spending  // what the next commit will carry
+	closed bool
+
+	wake    chan struct{}
+	closing chan struct{}
+	ended   chan struct{}
+
+	// For the goroutine that commits alone.
+	journal int64      // the number of its last row
+	first   int64      // the number of its first row
+	dirty   []*account // whose rows are behind the journal, the longest first
+	swept   time.Time
+}
+
+const balanceShards = 64
+
+type balanceShard struct {
+	mu       sync.Mutex
+	accounts map[string]*account
+	_        [48]byte // to the end of a cache line
+}
+
+// An account is what is known of one. Its shard's lock guards it.
+type account struct {
+	id        string
+	now       balance       // after everything that was done
+	committed balance       // as of what has reached the disk
+	spending  *spending     // which carries now to the disk; nil: it is there
+	held      chan struct{} // closed when the writer lets go; nil: nobody holds it
+	changed   *balance      // what the holder makes of it; nil: nothing
+	doubtful  bool          // nobody knows whether what a holder made of it has reached the disk
+	dirty     bool          // its row is behind the journal
+	since     int64         // the first row of the journal that its row may not have
+	used      int64         // Unix seconds
+}
+
+// A balance is the state of an account. What it points at is never changed.
+type balance struct {
+	credits *keys.Credits // nil: none
+	rev     int64
+}
+
+// A spending is what one commit carries to the disk.
+type spending struct {
+	accounts []*account
+	states   []balance // as they are committed
+	done     chan struct{}
+	err      error // once it is done
+}
+
+func newBalances(s *Store) *balances {
+	b := &balances{store: s, wake: make(chan struct{}, 1), closing: make(chan struct{}), ended: make(chan struct{}), next: newSpending(), swept: time.Now()}
+	for i := range b.shards {
+		b.shards[i].accounts = make(map[string]*account)
+	}
+	return b
+}
+
+// relaxedFor is how long what was spent may wait for its commit where answers
+// do not wait for that.
+const relaxedFor = 50 * time.Millisecond
+
+// Relax lets spending be answered before it has reached the disk. It must be
+// called before anything is spent.
+func (s *Store) Relax() {
+	if s.balances != nil {
+		s.balances.relaxed = relaxedFor
+	}
+}
+
+func newSpending() *spending { return &spending{done: make(chan struct{})} }
+
+// wait returns when the commit is over.
+func (s *spending) wait() error {
+	if s == nil {
+		return nil
+	}
+	<-s.done
+	return s.err
+}
+
+var accountSeed = maphash.MakeSeed()
+
+func (b *balances) shard(id string) *balanceShard {
+	return &b.shards[maphash.String(accountSeed, id)%balanceShards]
+}
+
+// spend takes a cost from an account, for [Store.SpendCredits].
+func (b *balances) spend(ctx context.Context, id string, cost int64, now time.Time) (*keys.Credits, bool, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, false, err
+	}
+	shard := b.shard(id)
+	a, err := b.lock(ctx, shard, id, true)
+	if err != nil {
+		return nil, false, err
+	}
+	a.used = now.Unix()
+	if a.now.credits == nil {
+		shard.mu.Unlock()
+		return nil, true, nil
+	}
+	c := a.now.credits.At(now)
+	if c.Remaining < cost {
+		// What this refusal rests on may be on its way to the disk.
+		spending := a.spending
+		shard.mu.Unlock()
+		return &c, false, b.settled(spending)
+	}
+	c.Remaining -= cost
+	after := c
+	spending, err := b.change(a, balance{credits: &after})
+	shard.mu.Unlock()
+	if err == nil {
+		err = b.settled(spending)
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	return &c, true, nil
+}
+
+// settled waits for the disk, unless answers do not.
+func (b *balances) settled(s *spending) error {
+	if b.relaxed > 0 {
+		return nil
+	}
+	return s.wait()
+}
+
+// look returns the credits of an account at now, as of what has been answered;
+// nil where it has none.
+func (b *balances) look(ctx context.Context, id string, now time.Time) (*keys.Credits, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	shard := b.shard(id)
+	a, err := b.lock(ctx, shard, id, false)
+	if err != nil {
+		return nil, err
+	}
+	defer shard.mu.Unlock()
+	st := b.seen(a)
+	if st.credits == nil {
+		return nil, nil
+	}
+	c := st.credits.At(now)
+	return &c, nil
+}
+
+// seen is the state that those who only look are shown; the shard is locked.
+func (b *balances) seen(a *account) balance {
+	if b.relaxed > 0 {
+		return a.now
+	}
+	return a.committed
+}
+
+// shown returns the credits of an account that is in memory, and whether it is.
+// Where it is not, its row tells.
+func (b *balances) shown(id string) (*keys.Credits, bool) {
+	shard := b.shard(id)
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	a := shard.accounts[id]
+	if a == nil {
+		return nil, false
+	}
+	return cloneCredits(b.seen(a).credits), true
+}
+
+// lock returns an account, which nobody holds if it is to be changed, with its
+// shard locked.
+func (b *balances) lock(ctx context.Context, shard *balanceShard, id string, change bool) (*account, error) {
+	for {
+		shard.mu.Lock()
+		a := shard.accounts[id]
+		if a != nil && (a.held == nil || !change) && !a.doubtful {
+			return a, nil
+		}
+		if a == nil || a.held == nil {
+			shard.mu.Unlock()
+			var read balance
+			err := b.store.reads.with(ctx, func(q *session) (err error) {
+				read, err = q.balance(id)
+				return err
+			})
+			if err != nil {
+				return nil, err
+			}
+			shard.mu.Lock()
+			b.put(shard, id, read)
+			shard.mu.Unlock()
+			continue
+		}
+		held := a.held
+		shard.mu.Unlock()
+		select {
+		case <-held:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// put adds an account that was read, unless another was faster. The shard is
+// locked.
+func (b *balances) put(shard *balanceShard, id string, read balance) *account {
+	a := shard.accounts[id]
+	if a == nil {
+		a = &account{id: id, now: read, committed: read, used: time.Now().Unix()}
+		shard.accounts[id] = a
+		b.raise(read.rev)
+	} else if a.doubtful && a.held == nil {
+		// The row has what the holder made of it, or what the journal goes beyond.
+		if a.doubtful = false; read.credits == nil || read.rev > a.committed.rev {
+			a.now, a.committed = read, read
+		}
+	}
+	return a
+}
+
+// balance reads an account's row.
+func (q *session) balance(id string) (balance, error) {
+	var c keys.Credits
+	var rev int64
+	err := q.row(`SELECT remaining, refill, refilled_at, rev FROM credits WHERE account_id = $1`, []any{id},
+		integer{&c.Remaining}, refillColumn{&c.Refill}, moment{&c.RefilledAt}, integer{&rev})
+	if errors.Is(err, sql.ErrNoRows) {
+		return balance{}, nil
+	}
+	return balance{&c, rev}, err
+}
+
+// raise moves the number of changes past one that was read, which another run
+// of the program may have given by another clock.
+func (b *balances) raise(rev int64) {
+	for old := b.rev.Load(); old < rev && !b.rev.CompareAndSwap(old, rev); old = b.rev.Load() {
+	}
+}
+
+// change gives an account a new state and returns what will carry it to the
+// disk. The shard is locked.
+func (b *balances) change(a *account, st balance) (*spending, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil, errClosed
+	}
+	st.rev = b.rev.Add(1)
+	a.now = st
+	if a.spending != b.next {
+		a.spending = b.next
+		b.next.accounts = append(b.next.accounts, a)
+		if len(b.next.accounts) == 1 {
+			select {
+			case b.wake <- struct{}{}:
+			default:
+			}
+		}
+	}
+	return b.next, nil
+}

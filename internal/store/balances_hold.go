@@ -1,0 +1,133 @@
+package store
+
+import (
+	"time"
+
+	"latchkey/internal/keys"
+)
+
+// hold keeps an account from being spent from until the writer's transaction is
+// over, and returns its credits as they are there.
+func (t *txn) hold(id string) (*account, error) {
+	b := t.balances
+	shard := b.shard(id)
+	shard.mu.Lock()
+	a := shard.accounts[id]
+	if a == nil || a.doubtful && a.held == nil {
+		shard.mu.Unlock()
+		read, err := t.session.balance(id)
+		if err != nil {
+			return nil, err
+		}
+		shard.mu.Lock()
+		a = b.put(shard, id, read)
+	}
+	defer shard.mu.Unlock()
+	a.used = time.Now().Unix()
+	if a.held == nil {
+		a.held = make(chan struct{})
+	}
+	t.holds = append(t.holds, held{a, a.changed})
+	return a, nil
+}
+
+// A held is an account that a job holds, with what a job before it in the same
+// transaction has made of it.
+type held struct {
+	account *account
+	before  *balance
+}
+
+// state returns an account as the transaction that holds it sees it.
+func (a *account) state() balance {
+	if a.changed != nil {
+		return *a.changed
+	}
+	return a.now
+}
+
+// undo takes back what a job that failed has made of the accounts that it
+// holds.
+func (b *balances) undo(holds []held) {
+	for i := len(holds) - 1; i >= 0; i-- {
+		h := holds[i]
+		shard := b.shard(h.account.id)
+		shard.mu.Lock()
+		h.account.changed = h.before
+		shard.mu.Unlock()
+	}
+}
+
+// release lets go the accounts that a transaction has held, changed where it
+// was committed.
+func (b *balances) release(holds []held, committed bool) {
+	for _, h := range holds {
+		a := h.account
+		shard := b.shard(a.id)
+		shard.mu.Lock()
+		if a.changed != nil && committed {
+			a.now, a.committed, a.spending = *a.changed, *a.changed, nil
+		}
+		a.doubtful = a.doubtful || a.changed != nil && !committed
+		a.changed = nil
+		if a.held != nil {
+			close(a.held)
+			a.held = nil
+		}
+		shard.mu.Unlock()
+	}
+}
+
+// creditsOf returns the credits of an account for a job that may change them.
+func (t *txn) creditsOf(accountID string) (*keys.Credits, error) {
+	if t.balances == nil {
+		return t.credits(accountID)
+	}
+	a, err := t.hold(accountID)
+	if err != nil {
+		return nil, err
+	}
+	return cloneCredits(a.state().credits), nil
+}
+
+// dropAccounts deletes accounts with a statement that returns their ids.
+func (t *txn) dropAccounts(text string, args ...any) error {
+	var ids []string
+	err := t.each(text, args, func(row scan) error {
+		var id string
+		err := row(&id)
+		if t.balances != nil && t.balances.has(id) {
+			ids = append(ids, id)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		a, err := t.hold(id)
+		if err != nil {
+			return err
+		}
+		t.balances.turn(a, balance{})
+	}
+	return nil
+}
+
+// has reports whether an account is in memory.
+func (b *balances) has(id string) bool {
+	shard := b.shard(id)
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	return shard.accounts[id] != nil
+}
+
+// turn notes what a job makes of an account that it holds.
+func (b *balances) turn(a *account, st balance) (rev int64) {
+	shard := b.shard(a.id)
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	st.rev = b.rev.Add(1)
+	a.changed = &st
+	return st.rev
+}

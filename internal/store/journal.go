@@ -1,0 +1,349 @@
+package store
+
+import (
+	"context"
+	bin "encoding/binary"
+	"errors"
+	"time"
+)
+
+// An entry of the journal says what an account has: its id, the number of the
+// change, the credits that remain, and when they were refilled.
+
+func appendEntry(b []byte, id string, st balance) []byte {
+	b = bin.AppendUvarint(b, uint64(len(id)))
+	b = append(b, id...)
+	b = bin.AppendVarint(b, st.rev)
+	b = bin.AppendVarint(b, st.credits.Remaining)
+	return bin.AppendVarint(b, millis(st.credits.RefilledAt))
+}
+
+var errJournal = errors.New("the journal of balances is damaged")
+
+// eachEntry reads the entries of one row.
+func eachEntry(b []byte, fn func(id string, rev, remaining, refilledAt int64)) error {
+	for len(b) > 0 {
+		size, n := bin.Uvarint(b)
+		if n <= 0 || size > uint64(len(b)-n) {
+			return errJournal
+		}
+		id := string(b[n : n+int(size)])
+		b = b[n+int(size):]
+		var figures [3]int64
+		for i := range figures {
+			figure, n := bin.Varint(b)
+			if n <= 0 {
+				return errJournal
+			}
+			figures[i], b = figure, b[n:]
+		}
+		fn(id, figures[0], figures[1], figures[2])
+	}
+	return nil
+}
+
+// Bounds of the journal. When it is longer than foldAfter rows, each commit
+// brings the rows of foldEach accounts up to date, so that it does not grow
+// and no commit takes long; what is left when nothing has been spent for
+// foldIdle follows then.
+const (
+	foldAfter = 1000
+	foldEach  = 8
+	foldMost  = 500
+	foldIdle  = time.Second
+
+	// sweepEvery is how often accounts that nobody uses are let go, and
+	// keepIdle how long they are kept.
+	sweepEvery = 30 * time.Second
+	keepIdle   = 2 * time.Minute
+)
+
+// recover brings the rows of all accounts up to date with a journal that was
+// left behind, and empties it.
+func (b *balances) recover(ctx context.Context) error {
+	type figures struct{ rev, remaining, refilledAt int64 }
+	last := map[string]figures{}
+	return b.store.writes.do(ctx, &job{ctx: ctx, done: make(chan error, 1), run: func(t *txn) error {
+		err := t.each(`SELECT entries FROM journal ORDER BY id`, nil, func(row scan) error {
+			var entries []byte
+			if err := row(&entries); err != nil {
+				return err
+			}
+			return eachEntry(entries, func(id string, rev, remaining, refilledAt int64) {
+				if last[id].rev < rev {
+					last[id] = figures{rev, remaining, refilledAt}
+				}
+			})
+		})
+		if err != nil {
+			return err
+		}
+		for id, f := range last {
+			read, err := t.session.balance(id)
+			if err != nil {
+				return err
+			}
+			b.raise(f.rev)
+			if read.credits == nil || read.rev >= f.rev {
+				continue
+			}
+			c := *read.credits
+			c.Remaining, c.RefilledAt = f.remaining, fromMillis(f.refilledAt)
+			if err := t.fold(id, balance{&c, f.rev}); err != nil {
+				return err
+			}
+		}
+		_, err = t.exec(`DELETE FROM journal`)
+		return err
+	}})
+}
+
+// fold brings the row of an account up to date.
+func (t *txn) fold(id string, st balance) error {
+	_, err := t.exec(`UPDATE credits SET remaining = $2, refilled_at = $3, refills_at = $4, rev = $5 WHERE account_id = $1 AND rev < $5`,
+		id, st.credits.Remaining, millis(st.credits.RefilledAt), millis(st.credits.RefillsAt()), st.rev)
+	return err
+}
+
+// loop commits what was spent, until close.
+func (b *balances) loop() {
+	defer close(b.ended)
+	idle := time.NewTimer(foldIdle)
+	defer idle.Stop()
+	for {
+		select {
+		case _, ok := <-b.wake:
+			if !ok {
+				b.commitNext()
+				b.foldAll()
+				return
+			}
+			if b.relaxed > 0 {
+				b.linger()
+			}
+			b.commitNext()
+			idle.Reset(foldIdle)
+		case <-idle.C:
+			b.foldAll()
+		}
+		if time.Since(b.swept) > sweepEvery {
+			b.sweep(time.Now())
+		}
+	}
+}
+
+// linger lets what is spent add up for a while, where answers do not wait for
+// it.
+func (b *balances) linger() {
+	timer := time.NewTimer(b.relaxed)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-b.closing:
+	}
+}
+
+// commitNext brings to the disk what was spent since the last time.
+func (b *balances) commitNext() {
+	b.mu.Lock()
+	s := b.next
+	if len(s.accounts) > 0 {
+		b.next = newSpending()
+	}
+	b.mu.Unlock()
+	if len(s.accounts) == 0 {
+		return
+	}
+
+	// 1. What is written: the accounts as they are by now, which may have moved
+	// on. That is more than has to be there, and nobody has been told of it.
+	entries := make([]byte, 0, 48*len(s.accounts))
+	for _, a := range s.accounts {
+		shard := b.shard(a.id)
+		shard.mu.Lock()
+		st := a.now
+		shard.mu.Unlock()
+		s.states = append(s.states, st)
+		if st.credits != nil {
+			entries = appendEntry(entries, a.id, st)
+		}
+	}
+
+	// 2. The commit, with some of the rows that are behind.
+	folding := b.folding()
+	b.journal++
+	id := b.journal
+	err := b.write(len(folding) == 0, func(t *txn) error {
+		for _, f := range folding {
+			if err := t.fold(f.account.id, f.state); err != nil {
+				return err
+			}
+		}
+		if len(folding) > 0 {
+			if _, err := t.exec(`DELETE FROM journal WHERE id < $1`, b.oldest(len(folding))); err != nil {
+				return err
+			}
+		}
+		_, err := t.exec(`INSERT INTO journal (id, entries) VALUES ($1, $2)`, id, entries)
+		return err
+	})
+	if err != nil {
+		b.fail(s, err)
+		return
+	}
+
+	// 3. Those who wait.
+	b.folded(folding)
+	for i, a := range s.accounts {
+		b.landed(a, s, s.states[i], id)
+	}
+	close(s.done)
+}
+
+// write hands a job to the one writer; one is for [job.one].
+func (b *balances) write(one bool, run func(*txn) error) error {
+	ctx := context.Background()
+	return b.store.writes.do(ctx, &job{ctx: ctx, run: run, one: one, done: make(chan error, 1)})
+}
+
+// landed notes that a state of an account has reached the disk with a row of
+// the journal.
+func (b *balances) landed(a *account, s *spending, st balance, row int64) {
+	shard := b.shard(a.id)
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	if a.committed.rev < st.rev {
+		a.committed = st
+	}
+	if a.spending == s {
+		a.spending = nil
+	}
+	if !a.dirty {
+		a.dirty, a.since = true, row
+		b.dirty = append(b.dirty, a)
+	}
+}
+
+// fail undoes what could not be committed, and what was done since, which rests
+// on it.
+func (b *balances) fail(s *spending, err error) {
+	for i := range b.shards {
+		b.shards[i].mu.Lock()
+		defer b.shards[i].mu.Unlock()
+	}
+	b.mu.Lock()
+	after := b.next
+	b.next = newSpending()
+	b.mu.Unlock()
+	for _, undone := range []*spending{s, after} {
+		for _, a := range undone.accounts {
+			a.now, a.spending = a.committed, nil
+		}
+		undone.err = err
+		close(undone.done)
+	}
+}
+
+// A fold is an account whose row is brought up to date.
+type fold struct {
+	account *account
+	state   balance
+}
+
+// folding returns the accounts whose rows the next commit brings up to date.
+func (b *balances) folding() []fold {
+	if b.journal-b.first < foldAfter {
+		return nil
+	}
+	return b.behind(foldEach)
+}
+
+// behind returns the first accounts, at most n, whose rows are behind.
+func (b *balances) behind(n int) []fold {
+	out := make([]fold, 0, n)
+	for _, a := range b.dirty[:min(n, len(b.dirty))] {
+		shard := b.shard(a.id)
+		shard.mu.Lock()
+		out = append(out, fold{a, a.committed})
+		shard.mu.Unlock()
+	}
+	return out
+}
+
+// oldest returns the first row of the journal that is needed when the rows of
+// the first n accounts that are behind are up to date.
+func (b *balances) oldest(n int) int64 {
+	if n < len(b.dirty) {
+		return b.dirty[n].since
+	}
+	return b.journal
+}
+
+// folded notes that rows are up to date.
+func (b *balances) folded(done []fold) {
+	if len(done) == 0 {
+		return
+	}
+	b.first = b.oldest(len(done))
+	for _, f := range done {
+		f.account.dirty = false
+	}
+	b.dirty = append(b.dirty[:0:0], b.dirty[len(done):]...)
+}
+
+// foldAll brings all rows up to date and empties the journal. What cannot be
+// written now stays in it.
+func (b *balances) foldAll() {
+	for len(b.dirty) > 0 {
+		folding := b.behind(foldMost)
+		last := len(folding) == len(b.dirty)
+		err := b.write(false, func(t *txn) error {
+			for _, f := range folding {
+				if err := t.fold(f.account.id, f.state); err != nil {
+					return err
+				}
+			}
+			before := b.oldest(len(folding))
+			if last {
+				before = b.journal + 1
+			}
+			_, err := t.exec(`DELETE FROM journal WHERE id < $1`, before)
+			return err
+		})
+		if err != nil {
+			return
+		}
+		b.folded(folding)
+	}
+	b.first = b.journal
+}
+
+// sweep lets go accounts that were not used for a while and are as their rows
+// say.
+func (b *balances) sweep(now time.Time) {
+	b.swept = now
+	for i := range b.shards {
+		shard := &b.shards[i]
+		shard.mu.Lock()
+		for id, a := range shard.accounts {
+			if !a.dirty && a.spending == nil && a.held == nil && a.used < now.Add(-keepIdle).Unix() {
+				delete(shard.accounts, id)
+			}
+		}
+		shard.mu.Unlock()
+	}
+}
+
+// close commits what is left and brings all rows up to date.
+func (b *balances) close() {
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return
+	}
+	b.closed = true
+	close(b.closing)
+	close(b.wake)
+	b.mu.Unlock()
+	<-b.ended
+}
