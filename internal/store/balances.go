@@ -30,11 +30,9 @@ type balances struct {
 	next   *spending  // what the next commit will carry
 	closed bool
 
-	wake    chan struct{}
-	closing chan struct{}
-	ended   chan struct{}
+	wake chan struct{} // holds a token while something waits for a commit
 
-	// For the goroutine that commits alone.
+	// For the one writer alone.
 	journal int64      // the number of its last row
 	first   int64      // the number of its first row
 	dirty   []*account // whose rows are behind the journal, the longest first
@@ -72,13 +70,18 @@ type balance struct {
 // A spending is what one commit carries to the disk.
 type spending struct {
 	accounts []*account
-	states   []balance // as they are committed
 	done     chan struct{}
 	err      error // once it is done
+
+	// For the writer, once it has taken it.
+	states  []balance // as they are committed
+	entries []byte    // of the journal
+	row     int64     // of the journal
+	folding []fold
 }
 
 func newBalances(s *Store) *balances {
-	b := &balances{store: s, wake: make(chan struct{}, 1), closing: make(chan struct{}), ended: make(chan struct{}), next: newSpending(), swept: time.Now()}
+	b := &balances{store: s, wake: make(chan struct{}, 1), next: newSpending(), swept: time.Now()}
 	for i := range b.shards {
 		b.shards[i].accounts = make(map[string]*account)
 	}
@@ -281,12 +284,19 @@ func (b *balances) change(a *account, st balance) (*spending, error) {
 	if a.spending != b.next {
 		a.spending = b.next
 		b.next.accounts = append(b.next.accounts, a)
-		if len(b.next.accounts) == 1 {
-			select {
-			case b.wake <- struct{}{}:
-			default:
-			}
+		if len(b.next.accounts) == 1 && b.relaxed == 0 {
+			b.rouse()
+		} else if len(b.next.accounts) == 1 {
+			time.AfterFunc(b.relaxed, b.rouse)
 		}
 	}
 	return b.next, nil
+}
+
+// rouse lets the writer know that something waits.
+func (b *balances) rouse() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
 }

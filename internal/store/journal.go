@@ -105,59 +105,20 @@ func (t *txn) fold(id string, st balance) error {
 	return err
 }
 
-// loop commits what was spent, until close.
-func (b *balances) loop() {
-	defer close(b.ended)
-	idle := time.NewTimer(foldIdle)
-	defer idle.Stop()
-	for {
-		select {
-		case _, ok := <-b.wake:
-			if !ok {
-				b.commitNext()
-				b.foldAll()
-				return
-			}
-			if b.relaxed > 0 {
-				b.linger()
-			}
-			b.commitNext()
-			idle.Reset(foldIdle)
-		case <-idle.C:
-			b.foldAll()
-		}
-		if time.Since(b.swept) > sweepEvery {
-			b.sweep(time.Now())
-		}
-	}
-}
-
-// linger lets what is spent add up for a while, where answers do not wait for
-// it.
-func (b *balances) linger() {
-	timer := time.NewTimer(b.relaxed)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-b.closing:
-	}
-}
-
-// commitNext brings to the disk what was spent since the last time.
-func (b *balances) commitNext() {
+// take returns what was spent since the last time, as it is to be committed;
+// nil: nothing.
+func (b *balances) take() *spending {
 	b.mu.Lock()
 	s := b.next
-	if len(s.accounts) > 0 {
-		b.next = newSpending()
-	}
-	b.mu.Unlock()
 	if len(s.accounts) == 0 {
-		return
+		b.mu.Unlock()
+		return nil
 	}
-
-	// 1. What is written: the accounts as they are by now, which may have moved
-	// on. That is more than has to be there, and nobody has been told of it.
-	entries := make([]byte, 0, 48*len(s.accounts))
+	b.next = newSpending()
+	b.mu.Unlock()
+	// The accounts may have moved on by now. What is written is then more than
+	// has to be there, and nobody has been told of it.
+	s.entries = make([]byte, 0, 48*len(s.accounts))
 	for _, a := range s.accounts {
 		shard := b.shard(a.id)
 		shard.mu.Lock()
@@ -165,45 +126,39 @@ func (b *balances) commitNext() {
 		shard.mu.Unlock()
 		s.states = append(s.states, st)
 		if st.credits != nil {
-			entries = appendEntry(entries, a.id, st)
+			s.entries = appendEntry(s.entries, a.id, st)
 		}
 	}
-
-	// 2. The commit, with some of the rows that are behind.
-	folding := b.folding()
 	b.journal++
-	id := b.journal
-	err := b.write(len(folding) == 0, func(t *txn) error {
-		for _, f := range folding {
-			if err := t.fold(f.account.id, f.state); err != nil {
-				return err
-			}
+	s.row, s.folding = b.journal, b.folding()
+	return s
+}
+
+// job returns what writes a spending, with some of the rows that are behind.
+func (b *balances) job(s *spending) *job {
+	return &job{ctx: context.Background(), one: len(s.folding) == 0, run: func(t *txn) error {
+		if err := t.foldRows(s.folding, b.oldest(len(s.folding))); err != nil {
+			return err
 		}
-		if len(folding) > 0 {
-			if _, err := t.exec(`DELETE FROM journal WHERE id < $1`, b.oldest(len(folding))); err != nil {
-				return err
-			}
-		}
-		_, err := t.exec(`INSERT INTO journal (id, entries) VALUES ($1, $2)`, id, entries)
+		_, err := t.exec(`INSERT INTO journal (id, entries) VALUES ($1, $2)`, s.row, s.entries)
 		return err
-	})
+	}}
+}
+
+// end tells those who wait that a commit is over.
+func (b *balances) end(s *spending, err error) {
+	if s == nil {
+		return
+	}
 	if err != nil {
 		b.fail(s, err)
 		return
 	}
-
-	// 3. Those who wait.
-	b.folded(folding)
+	b.folded(s.folding)
 	for i, a := range s.accounts {
-		b.landed(a, s, s.states[i], id)
+		b.landed(a, s, s.states[i], s.row)
 	}
 	close(s.done)
-}
-
-// write hands a job to the one writer; one is for [job.one].
-func (b *balances) write(one bool, run func(*txn) error) error {
-	ctx := context.Background()
-	return b.store.writes.do(ctx, &job{ctx: ctx, run: run, one: one, done: make(chan error, 1)})
 }
 
 // landed notes that a state of an account has reached the disk with a row of
@@ -291,36 +246,41 @@ func (b *balances) folded(done []fold) {
 	b.dirty = append(b.dirty[:0:0], b.dirty[len(done):]...)
 }
 
-// foldAll brings all rows up to date and empties the journal. What cannot be
-// written now stays in it.
-func (b *balances) foldAll() {
-	for len(b.dirty) > 0 {
-		folding := b.behind(foldMost)
-		last := len(folding) == len(b.dirty)
-		err := b.write(false, func(t *txn) error {
-			for _, f := range folding {
-				if err := t.fold(f.account.id, f.state); err != nil {
-					return err
-				}
-			}
-			before := b.oldest(len(folding))
-			if last {
-				before = b.journal + 1
-			}
-			_, err := t.exec(`DELETE FROM journal WHERE id < $1`, before)
-			return err
-		})
-		if err != nil {
-			return
-		}
-		b.folded(folding)
+// foldRows brings rows up to date, and deletes the rows of the journal below
+// one.
+func (t *txn) foldRows(folding []fold, before int64) error {
+	if len(folding) == 0 {
+		return nil
 	}
-	b.first = b.journal
+	for _, f := range folding {
+		if err := t.fold(f.account.id, f.state); err != nil {
+			return err
+		}
+	}
+	_, err := t.exec(`DELETE FROM journal WHERE id < $1`, before)
+	return err
+}
+
+// foldSome returns a job that brings rows up to date, which are in the list
+// that it returns too; nil: all are.
+func (b *balances) foldSome() (*job, []fold) {
+	if len(b.dirty) == 0 {
+		return nil, nil
+	}
+	folding := b.behind(foldMost)
+	before := b.oldest(len(folding))
+	if len(folding) == len(b.dirty) {
+		before = b.journal + 1
+	}
+	return &job{ctx: context.Background(), run: func(t *txn) error { return t.foldRows(folding, before) }}, folding
 }
 
 // sweep lets go accounts that were not used for a while and are as their rows
 // say.
 func (b *balances) sweep(now time.Time) {
+	if now.Sub(b.swept) < sweepEvery {
+		return
+	}
 	b.swept = now
 	for i := range b.shards {
 		shard := &b.shards[i]
@@ -334,16 +294,9 @@ func (b *balances) sweep(now time.Time) {
 	}
 }
 
-// close commits what is left and brings all rows up to date.
+// close ends spending. What was spent is for the writer to bring to the disk.
 func (b *balances) close() {
 	b.mu.Lock()
-	if b.closed {
-		b.mu.Unlock()
-		return
-	}
+	defer b.mu.Unlock()
 	b.closed = true
-	close(b.closing)
-	close(b.wake)
-	b.mu.Unlock()
-	<-b.ended
 }

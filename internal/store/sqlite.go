@@ -65,7 +65,6 @@ func openSQLite(ctx context.Context, address string) (*Store, error) {
 	s.balances = newBalances(s)
 	s.reads = newFileReaders(read, s.balances)
 	s.writes = newGroupWriter(s, write)
-	go s.balances.loop()
 	if err := s.balances.recover(ctx); err != nil {
 		return fail(errors.Join(err, s.Close()))
 	}

@@ -1,9 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"runtime"
 	"sync"
+	"time"
 )
 
 // A job is one operation on its way to the disk.
@@ -64,12 +67,59 @@ func (w *groupWriter) do(ctx context.Context, j *job) error {
 
 func (w *groupWriter) loop() {
 	defer close(w.ended)
-	batch := make([]*job, 0, groupMost)
-	for first := range w.jobs {
-		batch = w.gather(append(batch[:0], first))
-		w.commit(batch)
+	b := w.store.balances
+	batch := make([]*job, 0, groupMost+1)
+	idle := time.NewTimer(foldIdle)
+	defer idle.Stop()
+	for open := true; open; {
+		batch = batch[:0]
+		select {
+		case first, ok := <-w.jobs:
+			if open = ok; ok {
+				batch = append(batch, first)
+			}
+		case <-b.wake:
+			// Whoever could run now and spend has his turn first.
+			for range gatherTurns {
+				runtime.Gosched()
+			}
+		case <-idle.C:
+			b.sweep(time.Now())
+			if w.fold() {
+				idle.Reset(0) // the rest, unless somebody comes
+			} else {
+				idle.Reset(sweepEvery)
+			}
+			continue
+		}
+		batch = w.gather(batch)
+		w.commit(batch, b.take())
 		clear(batch)
+		b.sweep(time.Now())
+		idle.Reset(foldIdle)
 	}
+	for w.fold() {
+	}
+}
+
+// gatherTurns is how often those who are about to spend are let in before a
+// commit. A timer would make those who are few wait for nobody.
+const gatherTurns = 2
+
+// fold brings the rows of some accounts up to date, and reports whether others
+// are left. What cannot be written now stays in the journal.
+func (w *groupWriter) fold() bool {
+	b := w.store.balances
+	j, folding := b.foldSome()
+	if j == nil {
+		b.first = b.journal
+		return false
+	}
+	if _, err := w.transact([]*job{j}); err != nil || j.err != nil {
+		return false
+	}
+	b.folded(folding)
+	return true
 }
 
 // gather adds the jobs that wait.
@@ -90,13 +140,22 @@ func (w *groupWriter) gather(batch []*job) []*job {
 
 // commit carries out the jobs of one batch: first the transaction, then the
 // observers, then the answers.
-func (w *groupWriter) commit(batch []*job) {
-	revision, err := w.transact(batch)
-	if err != nil {
-		w.q.drop()
+func (w *groupWriter) commit(batch []*job, spent *spending) {
+	b := w.store.balances
+	var journal *job
+	all := batch
+	if spent != nil {
+		journal = b.job(spent)
+		all = append(batch, journal)
+	} else if len(batch) == 0 {
+		return
 	}
-	w.store.balances.release(w.holds, err == nil)
+	revision, err := w.transact(all)
+	b.release(w.holds, err == nil)
 	w.holds = w.holds[:0]
+	if spent != nil {
+		b.end(spent, cmp.Or(err, journal.err))
+	}
 	for _, j := range batch {
 		if j.txn != nil {
 			// Told after a failed commit too: it may have reached the disk.
@@ -115,8 +174,18 @@ func (w *groupWriter) commit(batch []*job) {
 // transact runs the batch in one transaction and returns the number of its
 // last change. An error means that nothing of it was done.
 func (w *groupWriter) transact(batch []*job) (revision int64, err error) {
+	defer func() {
+		if err != nil {
+			w.q.drop()
+		}
+	}()
 	if err := w.q.connect(w.db); err != nil {
 		return 0, err
+	}
+	if len(batch) == 1 && batch[0].one {
+		// The one statement that changes something is a transaction by itself.
+		w.commits++
+		return 0, w.run(batch[0])
 	}
 	err = w.q.transact(sqlite.beginWrite, func() error {
 		audited := int64(0)
