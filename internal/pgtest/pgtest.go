@@ -43,9 +43,9 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// LeaveOut puts on record what a program's tests could not run and why, and
-// returns the status with which the program ends for that: 0, and 1 with
-// CI=true or where nothing could be put on record.
+// LeaveOut puts on record what tests could not run and why, and returns the
+// status with which their program ends for that: 0, and 1 with CI=true or where
+// nothing could be put on record.
 func LeaveOut(what string, reason error) (code int) {
 	line := fmt.Sprintf("left out: %s (%v)\n", what, reason)
 	fmt.Fprint(os.Stderr, line)
@@ -58,18 +58,6 @@ func LeaveOut(what string, reason error) (code int) {
 		code = 1
 	}
 	return code
-}
-
-// LeftOut puts on record what a test could not run for want of a program, which
-// is a failure with CI=true.
-func LeftOut(t testing.TB, what string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Errorf("with CI=true nothing may be left out: %s", what)
-	}
-	if err := record("left out: " + what + "\n"); err != nil {
-		t.Error(err)
-	}
 }
 
 // record appends a line to the file of what was left out, where one is named.
