@@ -43,8 +43,9 @@ const (
 // without the tag `required:"true"` may be absent. A member given twice is a
 // fault, as is null where the field is neither a pointer, a slice, a map nor a
 // [Presence]. So is a secret with a checksum, where the field has not the tag
-// `secret:"true"`: it is in the wrong place, and might be kept in clear. No
-// value that was sent is repeated.
+// `secret:"true"`: it is in the wrong place, and might be kept in clear. So is a
+// text with U+0000, which not every engine can keep. No value that was sent is
+// repeated.
 func Decode(body []byte, v any, opts Decoding) error {
 	if opts.Empty && len(bytes.TrimSpace(body)) == 0 {
 		body = []byte("{}")
@@ -169,8 +170,8 @@ func (d *decoder) raw(rv reflect.Value, at string) error {
 		d.faults.Add(at, "names a member twice")
 		return nil
 	}
-	if !d.secret && documentHoldsSecret(v) {
-		d.faults.Add(at, misplaced)
+	if detail := d.unfit(v); detail != "" {
+		d.faults.Add(at, "%s", detail)
 		return nil
 	}
 	if err := v.Compact(); err != nil {
@@ -276,17 +277,26 @@ func (d *decoder) leaf(rv reflect.Value, at string) error {
 		d.faults.Add(at, "must be an object")
 	case !v.IsValid():
 		d.faults.Add(at, "names a member twice")
-	case !d.secret && documentHoldsSecret(v):
-		d.faults.Add(at, misplaced)
 	default:
-		if err := json.Unmarshal(v, rv.Addr().Interface()); err != nil {
+		if detail := d.unfit(v); detail != "" {
+			d.faults.Add(at, "%s", detail)
+		} else if err := json.Unmarshal(v, rv.Addr().Interface()); err != nil {
 			d.faults.Add(at, "%s", wanted(rv, v, err))
 		}
 	}
 	return nil
 }
 
-const misplaced = "holds a secret, which has no place here"
+// unfit says what no text in a value may hold, "" where none does.
+func (d *decoder) unfit(v jsontext.Value) string {
+	switch {
+	case holdsNUL(v):
+		return "holds the character U+0000, which cannot be kept"
+	case !d.secret && documentHoldsSecret(v):
+		return "holds a secret, which has no place here"
+	}
+	return ""
+}
 
 // wanted says what a member must be.
 func wanted(rv reflect.Value, v jsontext.Value, err error) string {

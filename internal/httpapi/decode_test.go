@@ -264,6 +264,31 @@ func TestDecodeMisplacedSecret(t *testing.T) {
 	}
 }
 
+// TestDecodeNUL puts U+0000 into every sort of text. What is passed over may
+// have it, and a backslash before "u0000" is no such character.
+func TestDecodeNUL(t *testing.T) {
+	for name, tt := range map[string]struct{ body, want string }{
+		"as a text":         {`{"id":"a\u0000"}`, "/id"},
+		"in a list":         {`{"id":"a","tags":["x","\u0000"]}`, "/tags/1"},
+		"in an object":      {`{"id":"a","items":[{"name":"\u0000","max":1}]}`, "/items/0/name"},
+		"in a map":          {`{"id":"a","labels":{"\u0000":1}}`, "/labels"},
+		"in what is kept":   {`{"id":"a","meta":{"deep":[{"x":"a\u0000b"}]}}`, "/meta"},
+		"as a name in it":   {`{"id":"a","value":{"\u0000":1}}`, "/value"},
+		"in an optional":    {`{"id":"a","gift":"\u0000"}`, "/gift"},
+		"in a secret":       {`{"id":"a","key":"\u0000"}`, "/key"},
+		"in what is read":   {`{"id":"a","from":"\u0000"}`, "/from"},
+		"a backslash":       {`{"id":"\\u0000","meta":{"\\u0000":"\\u0000"}}`, ""},
+		"two backslashes":   {`{"id":"\\\u0000"}`, "/id"},
+		"what is not known": {`{"id":"a","x":"\u0000"}`, ""},
+	} {
+		err := Decode([]byte(tt.body), new(order), Decoding{Lenient: true})
+		got := faultsOf(t, err)
+		if tt.want == "" && err != nil || tt.want != "" && !slices.Equal(got, []string{tt.want + " holds the character U+0000, which cannot be kept"}) {
+			t.Errorf("%s: got %q, want one fault at %q", name, got, tt.want)
+		}
+	}
+}
+
 // TestDecodeBounds sends bodies that are made to cost more than their size.
 func TestDecodeBounds(t *testing.T) {
 	many := func(n int, part func(i int) string) string {

@@ -85,7 +85,7 @@ func decodeBatch(body []byte) ([]verifyBody, map[int]keys.Faults, error) {
 }
 
 func (b *batchBody) doubtful(body []byte) bool {
-	if len(b.Requests) == 0 || len(b.Requests) > maxBatch || bytes.Contains(body, []byte("null")) {
+	if len(b.Requests) == 0 || len(b.Requests) > maxBatch || bytes.Contains(body, []byte("null")) || httpapi.MayHoldNUL(body) {
 		return true
 	}
 	for i := range b.Requests {

@@ -76,10 +76,10 @@ func keyAlone(body []byte) (string, bool) {
 }
 
 // doubtful reports what the fast decoder takes and the patient one may not: a
-// null, a missing name, more than a list may have, and a secret in the place of
-// another text.
+// null, a missing name, more than a list may have, a secret in the place of
+// another text, and a text with U+0000.
 func (v *verifyBody) doubtful(body []byte) bool {
-	if bytes.Contains(body, []byte("null")) || len(v.Tags) > keys.MaxTags || len(v.Limits) > keys.MaxLimits {
+	if bytes.Contains(body, []byte("null")) || httpapi.MayHoldNUL(body) || len(v.Tags) > keys.MaxTags || len(v.Limits) > keys.MaxLimits {
 		return true
 	}
 	if longWord(v.Keyspace) || longWord(v.Permissions) || longWord(v.IP) {

@@ -50,7 +50,7 @@ type ratelimitBody struct {
 // decodeVerify reads the body fast, and again with patience where that fails or
 // is in doubt: what [httpapi.Decode] accepts is what is accepted.
 func decodeVerify(body []byte, wire *verifyBody) error {
-	if err := json.Unmarshal(body, wire); err == nil && !wire.doubtful() {
+	if err := json.Unmarshal(body, wire); err == nil && !httpapi.MayHoldNUL(body) && !wire.doubtful() {
 		return nil
 	}
 	*wire = verifyBody{}
