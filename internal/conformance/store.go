@@ -27,7 +27,7 @@ import (
 func Store(t *testing.T, open func(t *testing.T) keys.Store) {
 	shared := open(t)
 	defer shared.Close()
-	for _, cases := range [][]storeCase{keyCases, updateCases, listCases, recordCases, changeCases, nounCases, eventCases, keepCases, manageCases} {
+	for _, cases := range [][]storeCase{keyCases, updateCases, listCases, recordCases, changeCases, nounCases, eventCases, keepCases, manageCases, referentCases} {
 		for _, c := range cases {
 			t.Run(c.name, func(t *testing.T) {
 				s := shared
@@ -134,7 +134,7 @@ func (h *home) fullKey() keys.Key {
 		Refill: &keys.Refill{Amount: 3, Every: keys.Monthly, Span: span.Span{N: 90, Unit: span.Minute}, Day: 31, Mode: keys.RefillAdd},
 	}
 	k.Version, k.UpdatedAt = 1, now.Add(time.Second)
-	whole(h.T, k, "Root", "LastUsedAt", "Secrets.LastUsedAt", "Owner.ID")
+	whole(h.T, k, "Root", "MakeRoles", "LastUsedAt", "Secrets.LastUsedAt", "Owner.ID")
 	return k
 }
 

@@ -97,9 +97,19 @@ func identityList(h *home) {
 		{"by external id", keys.IdentityFilter{ExternalID: "one"}, []string{one.ID}},
 		{"by kind", keys.IdentityFilter{Kind: keys.Organization}, []string{one.ID}},
 		{"enabled", keys.IdentityFilter{Enabled: &on}, []string{two.ID}},
+		{"the oldest first", keys.IdentityFilter{Oldest: true}, []string{one.ID, two.ID}},
+		{"the oldest", keys.IdentityFilter{Oldest: true, Page: keys.Page{Limit: 1}}, []string{one.ID}},
+		{"after the oldest", keys.IdentityFilter{Oldest: true, Page: keys.Page{Before: one.ID, Limit: 1}}, []string{two.ID}},
+		{"after the newest", keys.IdentityFilter{Oldest: true, Page: keys.Page{Before: two.ID}}, nil},
+		{"by a kind that none is of", keys.IdentityFilter{Kind: keys.Customer}, nil},
 	} {
-		list, err := h.s.Identities(h.Context(), h.ws.ID, tt.f)
+		list, n, err := h.s.Identities(h.Context(), h.ws.ID, tt.f)
 		h.ok(err)
+		whole := tt.f
+		whole.Page = keys.Page{}
+		if all, _, err := h.s.Identities(h.Context(), h.ws.ID, whole); err != nil || n != len(all) {
+			h.Errorf("%s: %d are counted, want %d (%v)", tt.name, n, len(all), err)
+		}
 		var got []string
 		for _, i := range list {
 			got = append(got, i.ID)

@@ -13,6 +13,13 @@ type NewKey struct {
 	Keyspace string     // id or slug; "": the workspace's default one
 	Form     token.Form // zero: the keyspace's
 	Aliases  []Alias
+
+	// Shape changes the form; nil leaves it.
+	Shape func(token.Form) token.Form
+
+	// Recoverable asks that the secret can be read again, which is for the
+	// keyspace to say.
+	Recoverable bool
 }
 
 // CreateKey makes an ordinary key, and returns it with its secret, which can
@@ -25,6 +32,9 @@ func (m *Manager) CreateKey(ctx context.Context, by Actor, nk NewKey) (Key, toke
 		return Key{}, token.Secret{}, err
 	}
 	ks, err := m.keyspaceFor(ctx, by, &nk)
+	if err == nil {
+		err = m.mayMakeNames(ctx, by, &nk.KeySettings)
+	}
 	if err != nil {
 		return Key{}, token.Secret{}, err
 	}
@@ -39,8 +49,14 @@ func (m *Manager) CreateKey(ctx context.Context, by Actor, nk NewKey) (Key, toke
 	if k.Form == (token.Form{}) {
 		k.Form = ks.Policy.Secret
 	}
+	if nk.Shape != nil {
+		k.Form = nk.Shape(k.Form)
+	}
 	if err := m.settle(ctx, &ks, &k, nk.KeySettings, now); err != nil {
 		return Key{}, token.Secret{}, err
+	}
+	if nk.Recoverable && !ks.Policy.Recoverable {
+		return Key{}, token.Secret{}, Errorf(Precondition, "the keyspace does not keep secrets so that they can be read again")
 	}
 	if err := m.mayGive(ctx, &by, &ks, new(Key), nk.Permissions.Value, nk.Roles.Value); err != nil {
 		return Key{}, token.Secret{}, err

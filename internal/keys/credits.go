@@ -78,6 +78,18 @@ func (c Credits) RefillsAt() time.Time {
 	return c.Refill.next(c.RefilledAt)
 }
 
+// LastRefill returns when credits last came back, or the zero time where none
+// have since the refill was set. Only a refill that keeps to the calendar tells.
+func (c Credits) LastRefill() time.Time {
+	r, at := c.Refill, c.RefilledAt.UTC()
+	switch {
+	case r == nil:
+	case r.Every == Daily && at.Equal(midnight(at)), r.Every == Monthly && at.Equal(r.onMonth(at.Year(), at.Month())):
+		return at
+	}
+	return time.Time{}
+}
+
 // due counts the refills in (after, now] and returns when the last was.
 func (r *Refill) due(after, now time.Time) (n int64, last time.Time) {
 	after, now = after.UTC(), now.UTC()

@@ -31,6 +31,10 @@ type Key struct {
 	Aliases     []Alias
 	Extra       Extra
 
+	// MakeRoles says to the store that roles which are not there are made with
+	// the key. It is not kept.
+	MakeRoles bool
+
 	// AccountID is what credits and spending are found by: the key's own ID,
 	// or that of the key which it takes the place of.
 	AccountID string

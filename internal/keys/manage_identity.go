@@ -86,10 +86,10 @@ func (m *Manager) Identity(ctx context.Context, by Actor, ref string) (Identity,
 	return m.Store.Identity(ctx, by.WorkspaceID, ref)
 }
 
-// Identities lists identities, newest first.
-func (m *Manager) Identities(ctx context.Context, by Actor, f IdentityFilter) ([]Identity, error) {
+// Identities lists identities, newest first, and counts all that f selects.
+func (m *Manager) Identities(ctx context.Context, by Actor, f IdentityFilter) ([]Identity, int, error) {
 	if err := by.Need(ResIdentities, "*", "read"); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	return m.Store.Identities(ctx, by.WorkspaceID, f)
 }

@@ -55,6 +55,8 @@ func calls(h *home) []call {
 			_, err := m.ChangeCredits(ctx, by, k.ID, keys.CreditIncrement, 0)
 			return err
 		}},
+		{"DrainCredits", in + "update", true, func(by keys.Actor) error { _, err := m.DrainCredits(ctx, by, k.ID, 0); return err }},
+		{"KeyFor", in + "rotate", true, func(by keys.Actor) error { _, err := m.KeyFor(ctx, by, k.ID, "rotate"); return err }},
 		{"Reveal", in + "reveal", true, func(by keys.Actor) error { _, err := m.Reveal(ctx, by, k.ID); return err }},
 		{"DeleteKey", in + "delete", true, func(by keys.Actor) error { return m.DeleteKey(ctx, by, k.ID, none) }},
 
@@ -77,7 +79,7 @@ func calls(h *home) []call {
 
 		{"CreateIdentity", "identities.*.create", false, func(by keys.Actor) error { _, err := m.CreateIdentity(ctx, by, keys.Identity{}); return err }},
 		{"Identity", "identities.*.read", true, func(by keys.Actor) error { _, err := m.Identity(ctx, by, k.Owner.ID); return err }},
-		{"Identities", "identities.*.read", false, func(by keys.Actor) error { _, err := m.Identities(ctx, by, keys.IdentityFilter{}); return err }},
+		{"Identities", "identities.*.read", false, func(by keys.Actor) error { _, _, err := m.Identities(ctx, by, keys.IdentityFilter{}); return err }},
 		{"UpdateIdentity", "identities.*.update", true, func(by keys.Actor) error { _, err := m.UpdateIdentity(ctx, by, k.Owner.ID, nil, none); return err }},
 		{"DeleteIdentity", "identities.*.delete", true, func(by keys.Actor) error { return m.DeleteIdentity(ctx, by, k.Owner.ID, none) }},
 

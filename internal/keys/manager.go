@@ -31,11 +31,11 @@ func (m *Manager) Revision() int64 { return m.Store.Revision() }
 
 // Key returns an ordinary key.
 func (m *Manager) Key(ctx context.Context, by Actor, id string) (Key, error) {
-	return m.key(ctx, by, id, "read")
+	return m.KeyFor(ctx, by, id, "read")
 }
 
-// key returns an ordinary key on which the actor may act.
-func (m *Manager) key(ctx context.Context, by Actor, id, action string) (Key, error) {
+// KeyFor returns an ordinary key on which the actor may act.
+func (m *Manager) KeyFor(ctx context.Context, by Actor, id, action string) (Key, error) {
 	if err := by.Need(ResKeys, "", action); err != nil {
 		return Key{}, err
 	}
@@ -50,6 +50,23 @@ func (m *Manager) key(ctx context.Context, by Actor, id, action string) (Key, er
 		return Key{}, err
 	}
 	return m.asOf(k, m.Clock()), nil
+}
+
+// KeyBySecret returns the ordinary key of a secret. One that the actor may not
+// read is not there.
+func (m *Manager) KeyBySecret(ctx context.Context, by Actor, secret token.Secret) (Key, error) {
+	if err := by.Need(ResKeys, "", "read"); err != nil {
+		return Key{}, err
+	}
+	rec, err := m.Store.RecordByHash(ctx, secret.Sum(), m.Clock())
+	if err != nil {
+		return Key{}, err
+	}
+	k, err := m.Key(ctx, by, rec.Key.ID)
+	if Is(err, Forbidden) {
+		err = Errorf(NotFound, "no such key")
+	}
+	return k, err
 }
 
 // asOf gives a key the refills that are due, and leaves out the secrets that
@@ -146,7 +163,7 @@ func (c Match) check(version int64) error {
 
 // DeleteKey deletes an ordinary key. It is refused at once, everywhere.
 func (m *Manager) DeleteKey(ctx context.Context, by Actor, id string, match Match) error {
-	if _, err := m.key(ctx, by, id, "delete"); err != nil {
+	if _, err := m.KeyFor(ctx, by, id, "delete"); err != nil {
 		return err
 	}
 	check := func(k *Key) error { return match.check(k.Version) }
@@ -237,7 +254,7 @@ func (m *Manager) Events(ctx context.Context, by Actor, f EventFilter) ([]Event,
 // Reveal returns the newest secret of a key, where its keyspace keeps secrets
 // so that they can be read again. The reading is on the audit log.
 func (m *Manager) Reveal(ctx context.Context, by Actor, id string) (token.Secret, error) {
-	k, err := m.key(ctx, by, id, "reveal")
+	k, err := m.KeyFor(ctx, by, id, "reveal")
 	if err != nil {
 		return token.Secret{}, err
 	}

@@ -86,7 +86,7 @@ func TestMutationsWriteTheirEvents(t *testing.T) {
 	}
 
 	// Reads, what starts an installation, and what has tests of its own.
-	others := []string{"Install", "DeclareKeyspaces", "Purge", "EndSelf", "Revision", "Events", "OwnKeys", "Key", "Keys", "RootKey", "RootKeys",
+	others := []string{"Install", "DeclareKeyspaces", "Purge", "EndSelf", "Revision", "Events", "OwnKeys", "Key", "KeyFor", "KeyBySecret", "Keys", "Referents", "RootKey", "RootKeys",
 		"Keyspace", "Keyspaces", "Identity", "Identities", "Role", "Roles", "Permission", "Permissions", "Workspace", "Workspaces"}
 	typ := reflect.TypeFor[*keys.Manager]()
 	for i := range typ.NumMethod() {
@@ -139,6 +139,12 @@ func (l *log) keyMutations() []mutation {
 		}, []string{"key.update"}},
 		{"ChangeCredits", func() error { _, err := m.ChangeCredits(ctx, l.by, k.ID, keys.CreditSet, 5); return err }, []string{"key.credits"}},
 		{"ChangeCredits below 0", func() error { _, err := m.ChangeCredits(ctx, l.by, k.ID, keys.CreditDecrement, 6); return err }, nil},
+		{"DrainCredits", func() error { _, err := m.DrainCredits(ctx, l.by, k.ID, 6); return err }, []string{"key.credits"}},
+		{"DrainCredits below nothing", func() error { _, err := m.DrainCredits(ctx, l.by, k.ID, -1); return err }, nil},
+		{"ChangeRoles to one that is made", func() error {
+			_, err := m.ChangeRoles(ctx, l.by, k.ID, keys.Delta{Add: []string{"made"}, Make: true})
+			return err
+		}, []string{"key.update", "role.create"}},
 		{"RotateKey", func() error {
 			old = k.Secrets[0].ID
 			_, s, err := m.RotateKey(ctx, l.by, k.ID, time.Hour)

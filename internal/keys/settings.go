@@ -45,6 +45,11 @@ type KeySettings struct {
 	// request says of it that is not so; nil where it says nothing.
 	Present func(*Key, *Faults) error
 
+	// Make lets the roles that are named and not there be made with the key. Who
+	// may not make roles is then refused new permissions too, which come into
+	// being with the keys that name them otherwise.
+	Make bool
+
 	// Faults are what is wrong already with the request. They are told with
 	// all the rest.
 	Faults Faults
@@ -137,6 +142,8 @@ func (p *Policy) check(s *KeySettings, chosen, creating bool, now time.Time, fau
 	validatePermissions("permissions", s.Permissions.Value, faults)
 	if len(s.Roles.Value) > MaxRoles {
 		faults.Add("roles", "must be at most %d roles", MaxRoles)
+	} else if s.Make {
+		checkNewRoles("roles", s.Roles.Value, faults)
 	}
 	if len(s.AllowedIPs.Value) > MaxAllowedIPs {
 		faults.Add("allowed_ips", "must be at most %d addresses or ranges", MaxAllowedIPs)
@@ -211,6 +218,7 @@ func (s *KeySettings) apply(k *Key, now time.Time, faults *Faults) {
 	if s.Roles.Set {
 		k.Roles = eachOnce(s.Roles.Value)
 	}
+	k.MakeRoles = s.Make
 	set(&k.AllowedIPs, s.AllowedIPs)
 	set(&k.Limits, s.Limits)
 	if s.Credits.Set {

@@ -28,6 +28,7 @@ type Store interface {
 	IdentityStore
 	RoleStore
 	PermissionStore
+	ReferentStore
 	EventStore
 	ReplyStore
 	UsageStore
@@ -83,13 +84,14 @@ type KeyStore interface {
 	// InsertKey must add k, with its secrets, credits and aliases. Where
 	// k.Owner names an external id alone, it must find or make that identity
 	// and set k.Owner.ID; it must make the permissions that k names, which a
-	// root key does not, since it has grants. Where the account of k has credits
+	// root key does not, since it has grants, and the roles where k.MakeRoles says
+	// so, which is then false. Where the account of k has credits
 	// already they stay as they are and k.Credits is set to them. A role
 	// that does not exist is an Invalid error; a taken id, hash or alias a
 	// Conflict. It sets k.Version to 1.
 	InsertKey(ctx context.Context, k *Key, ev Event) error
 
-	// UpdateKey must change a key, with its secrets, owner, permissions and
+	// UpdateKey must change a key, with its secrets, owner, permissions, roles and
 	// credits as InsertKey does; credits are written only where change
 	// replaced or changed them. Version and UpdatedAt move, the latter to
 	// ev.At.
@@ -175,8 +177,9 @@ type IdentityStore interface {
 	// Identity must find an identity by id or external id.
 	Identity(ctx context.Context, workspaceID, ref string) (Identity, error)
 
-	// Identities must list the identities that f selects, newest first.
-	Identities(ctx context.Context, workspaceID string, f IdentityFilter) ([]Identity, error)
+	// Identities must list the identities that f selects, newest first unless f
+	// says otherwise, and count how many f selects without its page.
+	Identities(ctx context.Context, workspaceID string, f IdentityFilter) ([]Identity, int, error)
 
 	// DeleteIdentity must delete an identity, if check agrees. Its keys stay,
 	// without owner.
@@ -186,6 +189,7 @@ type IdentityStore interface {
 // An IdentityFilter selects identities of one workspace.
 type IdentityFilter struct {
 	Page
+	Oldest     bool // the oldest first
 	ExternalID string
 	Kind       IdentityKind
 	Enabled    *bool

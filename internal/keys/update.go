@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -11,7 +12,7 @@ import (
 
 // UpdateKey changes what is given of an ordinary key's settings.
 func (m *Manager) UpdateKey(ctx context.Context, by Actor, id string, s KeySettings, match Match) (Key, error) {
-	k, err := m.key(ctx, by, id, "update")
+	k, err := m.KeyFor(ctx, by, id, "update")
 	if err != nil {
 		return Key{}, err
 	}
@@ -20,6 +21,9 @@ func (m *Manager) UpdateKey(ctx context.Context, by Actor, id string, s KeySetti
 		return Key{}, err
 	}
 	now := m.Clock()
+	if err := m.mayMakeNames(ctx, by, &s); err != nil {
+		return Key{}, err
+	}
 	return m.update(ctx, by, id, "key.update", now, func(k *Key) error {
 		if err := match.check(k.Version); err != nil {
 			return err
@@ -54,6 +58,9 @@ func (m *Manager) allFaults(ctx context.Context, k *Key, known, found Faults) er
 	all.Merge(found)
 	if len(all) == 0 {
 		return nil
+	}
+	if k.MakeRoles {
+		return all.Err()
 	}
 	var roles Faults
 	if err := m.checkRoles(ctx, k.WorkspaceID, "roles", k.Roles, &roles); err != nil {
@@ -107,7 +114,7 @@ func (m *Manager) RotateKey(ctx context.Context, by Actor, id string, overlap ti
 	if err := CheckOverlap(overlap).Err(); err != nil {
 		return Key{}, token.Secret{}, err
 	}
-	k, err := m.key(ctx, by, id, "rotate")
+	k, err := m.KeyFor(ctx, by, id, "rotate")
 	if err != nil {
 		return Key{}, token.Secret{}, err
 	}
@@ -152,7 +159,7 @@ func (k *Key) rotate(s Secret, overlap time.Duration, now time.Time) error {
 
 // EndSecret ends one of a key's secrets now.
 func (m *Manager) EndSecret(ctx context.Context, by Actor, id, secretID string, match Match) error {
-	if _, err := m.key(ctx, by, id, "rotate"); err != nil {
+	if _, err := m.KeyFor(ctx, by, id, "rotate"); err != nil {
 		return err
 	}
 	now := m.Clock()
@@ -179,6 +186,7 @@ func (k *Key) endSecret(secretID string, match Match, now time.Time) error {
 // A Delta adds names to a list and takes names from it.
 type Delta struct {
 	Add, Remove []string
+	Make        bool // as in [KeySettings]
 }
 
 func (d Delta) apply(names []string) []string {
@@ -215,12 +223,17 @@ func (m *Manager) ChangePermissions(ctx context.Context, by Actor, id string, d 
 	if err := d.CheckPermissions().Err(); err != nil {
 		return Key{}, err
 	}
-	k, err := m.key(ctx, by, id, "update")
+	k, err := m.KeyFor(ctx, by, id, "update")
 	if err != nil {
 		return Key{}, err
 	}
 	if err := m.mayChangeNames(ctx, &by, &k, d.Add, nil); err != nil {
 		return Key{}, err
+	}
+	if d.Make {
+		if err := m.mayMake(ctx, by, Refs{Permissions: d.Add}); err != nil {
+			return Key{}, err
+		}
 	}
 	return m.changeNames(ctx, by, id, d, MaxPermissions, func(k *Key) *[]string { return &k.Permissions })
 }
@@ -230,15 +243,18 @@ func (m *Manager) ChangeRoles(ctx context.Context, by Actor, id string, d Delta)
 	if err := d.CheckRoles().Err(); err != nil {
 		return Key{}, err
 	}
-	k, err := m.key(ctx, by, id, "update")
+	k, err := m.KeyFor(ctx, by, id, "update")
 	if err != nil {
 		return Key{}, err
 	}
 	var faults Faults
-	if err := m.checkRoles(ctx, by.WorkspaceID, "add", d.Add, &faults); err != nil {
-		return Key{}, err
+	if d.Make {
+		checkNewRoles("add", d.Add, &faults)
+		err = m.mayMake(ctx, by, Refs{Roles: d.Add})
+	} else {
+		err = m.checkRoles(ctx, by.WorkspaceID, "add", d.Add, &faults)
 	}
-	if err := faults.Err(); err != nil {
+	if err := cmp.Or(err, faults.Err()); err != nil {
 		return Key{}, err
 	}
 	if err := m.mayChangeNames(ctx, &by, &k, nil, d.Add); err != nil {
@@ -249,6 +265,7 @@ func (m *Manager) ChangeRoles(ctx context.Context, by Actor, id string, d Delta)
 
 func (m *Manager) changeNames(ctx context.Context, by Actor, id string, d Delta, most int, of func(*Key) *[]string) (Key, error) {
 	return m.update(ctx, by, id, "key.update", m.Clock(), func(k *Key) error {
+		k.MakeRoles = d.Make
 		names := of(k)
 		if *names = d.apply(*names); len(*names) > most {
 			return Faults{{Field: "add", Detail: "the key would have more than " + itoa(most)}}.Err()
@@ -285,18 +302,39 @@ func (m *Manager) ChangeCredits(ctx context.Context, by Actor, id string, op Cre
 	if err := op.Check(amount).Err(); err != nil {
 		return nil, err
 	}
-	if _, err := m.key(ctx, by, id, "update"); err != nil {
+	return m.changeCredits(ctx, by, id, func(c *Credits, now time.Time) (*Credits, error) { return op.apply(c, amount, now) })
+}
+
+// DrainCredits takes an amount from a key's balance, and what there is where
+// that is less.
+func (m *Manager) DrainCredits(ctx context.Context, by Actor, id string, amount int64) (*Credits, error) {
+	if err := CreditDecrement.Check(amount).Err(); err != nil {
+		return nil, err
+	}
+	return m.changeCredits(ctx, by, id, func(c *Credits, now time.Time) (*Credits, error) {
+		if c == nil {
+			return nil, ErrNoCredits
+		}
+		return CreditDecrement.apply(c, min(amount, c.Remaining), now)
+	})
+}
+
+func (m *Manager) changeCredits(ctx context.Context, by Actor, id string, change func(*Credits, time.Time) (*Credits, error)) (*Credits, error) {
+	if _, err := m.KeyFor(ctx, by, id, "update"); err != nil {
 		return nil, err
 	}
 	now := m.Clock()
-	change := func(c *Credits) (*Credits, error) { return op.apply(c, amount, now) }
-	return m.Ledger.ChangeCredits(ctx, by.WorkspaceID, id, change, event(by, "key.credits", Ref{"key", id}, now))
+	at := func(c *Credits) (*Credits, error) { return change(c, now) }
+	return m.Ledger.ChangeCredits(ctx, by.WorkspaceID, id, at, event(by, "key.credits", Ref{"key", id}, now))
 }
+
+// ErrNoCredits is the Conflict of what can be done to a balance alone.
+var ErrNoCredits = Errorf(Conflict, "the key has no credits; set gives it some")
 
 func (op CreditOperation) apply(c *Credits, amount int64, now time.Time) (*Credits, error) {
 	if c == nil {
 		if op != CreditSet {
-			return nil, Errorf(Conflict, "the key has no credits; set gives it some")
+			return nil, ErrNoCredits
 		}
 		return &Credits{Remaining: amount, RefilledAt: now}, nil
 	}

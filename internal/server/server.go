@@ -175,7 +175,7 @@ var makers = []maker{
 		return tatry.New(v, s.manager, s.usage, s.clock, Version())
 	}},
 	{"unkey", func(s *Server, v *keys.Verifier, _ []string) httpapi.Dialect {
-		return unkey.New(v, s.manager, s.clock, s.cfg.UnkeyNeedsRoot)
+		return unkey.New(v, s.manager, s.cfg.UnkeyNeedsRoot)
 	}},
 }
 

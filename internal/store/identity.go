@@ -95,7 +95,7 @@ func (s *Store) Identity(ctx context.Context, workspaceID, ref string) (i keys.I
 }
 
 // Identities implements [keys.IdentityStore].
-func (s *Store) Identities(ctx context.Context, workspaceID string, f keys.IdentityFilter) (out []keys.Identity, err error) {
+func (s *Store) Identities(ctx context.Context, workspaceID string, f keys.IdentityFilter) (out []keys.Identity, count int, err error) {
 	w := new(conditions)
 	w.add("i.workspace_id = ?", workspaceID)
 	if f.ExternalID != "" {
@@ -107,15 +107,21 @@ func (s *Store) Identities(ctx context.Context, workspaceID string, f keys.Ident
 	if f.Enabled != nil {
 		w.add("i.enabled = ?", *f.Enabled)
 	}
-	err = s.look(ctx, func(q *session) error {
-		return q.eachOnce(`SELECT `+identityColumns+` FROM identities i`+w.page("i.id", f.Page), w.args, func(row scan) error {
+	err = s.view(ctx, func(q *session) error {
+		var n int64
+		err := q.eachOnce(`SELECT count(*) FROM identities i WHERE `+w.String(), w.args, func(row scan) error { return row(integer{&n}) })
+		if err != nil {
+			return err
+		}
+		count = int(n)
+		return q.eachOnce(`SELECT `+identityColumns+` FROM identities i`+w.ordered("i.id", f.Page, f.Oldest), w.args, func(row scan) error {
 			var i keys.Identity
 			err := row(identityTargets(&i)...)
 			out = append(out, i)
 			return err
 		})
 	})
-	return out, err
+	return out, count, err
 }
 
 // DeleteIdentity implements [keys.IdentityStore].

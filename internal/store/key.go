@@ -33,10 +33,11 @@ func (t *txn) insertKey(k *keys.Key, ev keys.Event) error {
 	if err := t.settlePermissions(k, nil, ev); err != nil {
 		return err
 	}
-	roles, err := t.roleIDs(k.WorkspaceID, k.Roles)
+	roles, err := t.settleRoles(k, ev)
 	if err != nil {
 		return err
 	}
+	k.MakeRoles = false
 
 	// 2. Its rows.
 	if err := t.insert("a key with this id exists", `INSERT INTO keys (`+keyFields+`) VALUES `+list(1, keyFieldCount), keyValues(k)...); err != nil {
@@ -73,7 +74,9 @@ func (s *Store) UpdateKey(ctx context.Context, workspaceID, keyID string, change
 		if err := change(&k); err != nil {
 			return refusal{err}
 		}
-		return t.updateKey(&k, &old, ev)
+		err = t.updateKey(&k, &old, ev)
+		k.MakeRoles = false
+		return err
 	})
 	if err != nil {
 		return keys.Key{}, err
@@ -109,7 +112,7 @@ func (t *txn) updateKey(k, old *keys.Key, ev keys.Event) error {
 		}
 	}
 	if !slices.Equal(k.Roles, old.Roles) {
-		roles, err := t.roleIDs(k.WorkspaceID, k.Roles)
+		roles, err := t.settleRoles(k, ev)
 		if err == nil {
 			err = t.setKeyRoles(k.ID, roles)
 		}

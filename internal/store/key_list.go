@@ -23,15 +23,8 @@ func (s *Store) Keys(ctx context.Context, workspaceID string, f keys.KeyFilter) 
 			return err
 		}
 		count = int(n)
-		order, beyond := `DESC`, "k.id < ?"
-		if f.Oldest {
-			order, beyond = `ASC`, "k.id > ?"
-		}
-		if f.Before != "" {
-			w.add(beyond, f.Before)
-		}
-		page := ` ORDER BY k.id ` + order + ` LIMIT ` + w.arg(limit(f.Limit)) + ` OFFSET ` + w.arg(int64(f.Offset))
-		err = q.eachOnce(`SELECT `+keyColumns+keyJoins+` WHERE `+w.String()+page, w.args, func(row scan) error {
+		page := w.ordered("k.id", keys.Page{Before: f.Before, Limit: f.Limit}, f.Oldest) + ` OFFSET ` + w.arg(int64(f.Offset))
+		err = q.eachOnce(`SELECT `+keyColumns+keyJoins+page, w.args, func(row scan) error {
 			rows = append(rows, keyRow{})
 			return row(rows[len(rows)-1].columns()...)
 		})
@@ -125,12 +118,19 @@ func (w *conditions) in(column string, values []string) {
 }
 
 // page returns what follows FROM for one page of a list, newest first.
-func (w *conditions) page(id string, p keys.Page) string {
+func (w *conditions) page(id string, p keys.Page) string { return w.ordered(id, p, false) }
+
+// ordered is [conditions.page] for a list that may begin with the oldest.
+func (w *conditions) ordered(id string, p keys.Page, oldest bool) string {
+	order, beyond := ` DESC`, " < ?"
+	if oldest {
+		order, beyond = ` ASC`, " > ?"
+	}
 	if p.Before != "" {
-		w.add(id+" < ?", p.Before)
+		w.add(id+beyond, p.Before)
 	}
 	where := w.String()
-	return ` WHERE ` + where + ` ORDER BY ` + id + ` DESC LIMIT ` + w.arg(limit(p.Limit))
+	return ` WHERE ` + where + ` ORDER BY ` + id + order + ` LIMIT ` + w.arg(limit(p.Limit))
 }
 
 func (w *conditions) String() string { return strings.Join(w.parts, " AND ") }

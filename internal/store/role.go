@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strconv"
 
@@ -10,13 +9,20 @@ import (
 	"latchkey/internal/token"
 )
 
+const roleColumns = `id, workspace_id, name, slug, description, version, created_at, updated_at`
+
+func roleTargets(r *keys.Role) []any {
+	return []any{text{&r.ID}, text{&r.WorkspaceID}, text{&r.Name}, text{&r.Slug}, text{&r.Description},
+		integer{&r.Version}, moment{&r.CreatedAt}, moment{&r.UpdatedAt}}
+}
+
 // InsertRole implements [keys.RoleStore].
 func (s *Store) InsertRole(ctx context.Context, r *keys.Role, ev keys.Event) error {
 	out := *r
 	out.Version, out.CreatedAt, out.UpdatedAt, out.Permissions = 1, kept(r.CreatedAt), kept(r.UpdatedAt), orNil(r.Permissions)
 	err := s.write(ctx, func(t *txn) error {
 		err := t.insert("the workspace has a role "+out.Name, `INSERT INTO roles
-			(id, workspace_id, name, slug, description, version, created_at, updated_at) VALUES `+list(1, 8),
+			(`+roleColumns+`) VALUES `+list(1, 8),
 			out.ID, out.WorkspaceID, out.Name, out.Slug, out.Description, out.Version, millis(out.CreatedAt), millis(out.UpdatedAt))
 		if err != nil {
 			return err
@@ -111,23 +117,18 @@ func (s *Store) Roles(ctx context.Context, workspaceID string, p keys.Page) (out
 	w := new(conditions)
 	w.add("workspace_id = ?", workspaceID)
 	err = s.view(ctx, func(q *session) error {
-		var ids []string
-		err := q.eachOnce(`SELECT id FROM roles`+w.page("id", p), w.args, func(row scan) error {
-			var id string
-			err := row(text{&id})
-			ids = append(ids, id)
+		err := q.eachOnce(`SELECT `+roleColumns+` FROM roles`+w.page("id", p), w.args, func(row scan) error {
+			var r keys.Role
+			err := row(roleTargets(&r)...)
+			out = append(out, r)
 			return err
 		})
-		for _, id := range ids {
-			r, e := q.role(workspaceID, id, "")
-			out, err = append(out, r), errors.Join(err, e)
+		if err != nil {
+			return err
 		}
-		return err
+		return q.completeRoles(out)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
+	return out, err
 }
 
 // DeleteRole implements [keys.RoleStore].
@@ -151,21 +152,15 @@ func (s *Store) DeleteRole(ctx context.Context, workspaceID, ref string, check f
 
 func (q *session) role(workspaceID, ref, lock string) (keys.Role, error) {
 	var r keys.Role
-	err := q.row(`SELECT id, workspace_id, name, slug, description, version, created_at, updated_at FROM roles
+	err := q.row(`SELECT `+roleColumns+` FROM roles
 		WHERE workspace_id = $1 AND (id = $2 OR name = $2) ORDER BY CASE WHEN id = $2 THEN 0 ELSE 1 END LIMIT 1`+lock,
-		[]any{workspaceID, ref}, text{&r.ID}, text{&r.WorkspaceID}, text{&r.Name}, text{&r.Slug}, text{&r.Description},
-		integer{&r.Version}, moment{&r.CreatedAt}, moment{&r.UpdatedAt})
+		[]any{workspaceID, ref}, roleTargets(&r)...)
 	if err != nil {
 		return keys.Role{}, found(err, "role")
 	}
-	err = q.each(`SELECT p.name FROM role_permissions rp JOIN permissions p ON p.id = rp.permission_id
-		WHERE rp.role_id = $1 ORDER BY rp.position`, []any{r.ID}, func(row scan) error {
-		var name string
-		err := row(text{&name})
-		r.Permissions = append(r.Permissions, name)
-		return err
-	})
-	return r, err
+	one := []keys.Role{r}
+	err = q.completeRoles(one)
+	return one[0], err
 }
 
 // roleIDs returns the ids of roles by name.
@@ -184,6 +179,36 @@ func (q *session) roleIDs(workspaceID string, names []string) ([]string, error) 
 		out = append(out, id)
 	}
 	return out, faults.Err()
+}
+
+// settleRoles returns the ids of a key's roles, and makes those that are not
+// there where the key says so.
+func (t *txn) settleRoles(k *keys.Key, ev keys.Event) ([]string, error) {
+	if k.MakeRoles {
+		ids, err := t.idsByName("roles", k.WorkspaceID, k.Roles)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range k.Roles {
+			if ids[name] != "" {
+				continue
+			}
+			if err := t.makeRole(k.WorkspaceID, name, ev); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return t.roleIDs(k.WorkspaceID, k.Roles)
+}
+
+func (t *txn) makeRole(workspaceID, name string, ev keys.Event) error {
+	r := keys.Role{ID: token.NewID("role"), WorkspaceID: workspaceID, Name: name}
+	n, err := t.exec(`INSERT INTO roles (`+roleColumns+`)
+		VALUES ($1, $2, $3, '', '', 1, $4, $4) ON CONFLICT (workspace_id, name) DO NOTHING`, r.ID, workspaceID, name, millis(ev.At))
+	if err != nil || n == 0 { // somebody else was faster
+		return err
+	}
+	return t.record(ev.Also("role.create", keys.Ref{Type: "role", ID: r.ID}, keys.RoleMembers(&r)))
 }
 
 // permissionIDs returns the ids of permissions, and makes those that are not

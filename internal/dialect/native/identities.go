@@ -86,7 +86,7 @@ func (d *Dialect) listIdentities(w http.ResponseWriter, r *http.Request, c *http
 	if err := p.faults.Err(); err != nil {
 		return err
 	}
-	found, err := d.manager.Identities(r.Context(), c.Actor, f)
+	found, _, err := d.manager.Identities(r.Context(), c.Actor, f)
 	if err != nil {
 		return err
 	}

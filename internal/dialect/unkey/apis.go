@@ -120,16 +120,16 @@ func (d *Dialect) listKeys(ctx context.Context, by keys.Actor, p *params) (out k
 		return out, err
 	}
 	out.Total = total
-	v := d.view(by.WorkspaceID)
-	for i := range found {
-		k, err := v.key(ctx, &found[i])
-		if err == nil && p.flag("decrypt") {
-			err = d.decrypt(ctx, by, &k)
+	if out.Keys, err = d.shown(ctx, by, found); err != nil {
+		return out, err
+	}
+	for i := range out.Keys {
+		if p.flag("decrypt") {
+			if err := d.decrypt(ctx, by, &out.Keys[i]); err != nil {
+				return out, err
+			}
 		}
-		if err != nil {
-			return out, err
-		}
-		out.Keys, out.Cursor = append(out.Keys, k), k.ID
+		out.Cursor = out.Keys[i].ID
 	}
 	return out, nil
 }

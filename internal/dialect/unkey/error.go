@@ -140,7 +140,6 @@ var wireNames = []struct{ core, wire string }{
 	{"identity", "externalId"},
 	{"keyspace", "apiId"},
 	{"secret", "prefix"},
-	{"add", "permissions"},
 }
 
 func wireName(field string) string {

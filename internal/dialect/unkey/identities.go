@@ -134,25 +134,22 @@ type identityList struct {
 	Total      int        `json:"total"`
 }
 
-// listIdentities lists identities, the oldest first. All are read, since all are
-// counted.
+// listIdentities lists identities, the oldest first.
 func (d *Dialect) listIdentities(ctx context.Context, by keys.Actor, p *params) (out identityList, err error) {
-	cursor, size := p.text("cursor"), p.pageSize()
+	f := keys.IdentityFilter{Oldest: true, Page: keys.Page{Before: p.text("cursor"), Limit: p.pageSize()}}
 	if err := p.faults.Err(); err != nil {
 		return out, err
 	}
-	all, err := d.manager.Identities(ctx, by, keys.IdentityFilter{})
+	found, total, err := d.manager.Identities(ctx, by, f)
 	if err != nil {
 		return out, err
 	}
 	if env := p.text("environment"); env != "" && env != environment {
-		all = nil
+		return out, nil
 	}
-	out.Total = len(all)
-	for _, i := range slices.Backward(all) {
-		if i.ID > cursor && len(out.Identities) < size {
-			out.Identities, out.Cursor = append(out.Identities, listed(&i)), i.ID
-		}
+	out.Total = total
+	for i := range found {
+		out.Identities, out.Cursor = append(out.Identities, listed(&found[i])), found[i].ID
 	}
 	return out, nil
 }

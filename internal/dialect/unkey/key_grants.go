@@ -1,12 +1,13 @@
 package unkey
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 
 	"latchkey/internal/keys"
-	"latchkey/internal/token"
 )
 
 // A grantBody names a permission or a role, and may ask for it to be made.
@@ -17,8 +18,19 @@ type grantBody struct {
 	Create *bool   `json:"create"`
 }
 
-// made reports whether what is named is to be made where it is not there.
-func (g *grantBody) made() bool { return g.ID == nil && g.Create != nil && *g.Create }
+// id and name return what is named: by id, or else by name. That is the slug
+// where there is one.
+func (g *grantBody) id() string   { return or(g.ID, "") }
+func (g *grantBody) name() string { return cmp.Or(or(g.Slug, ""), or(g.Name, "")) }
+
+// made returns the name of what is to be made where it is not there, "" where
+// that is not asked for.
+func (g *grantBody) made() string {
+	if g.id() == "" && g.Create != nil && *g.Create {
+		return g.name()
+	}
+	return ""
+}
 
 // A grant is a permission or a role that a key has itself.
 type grant struct {
@@ -27,25 +39,41 @@ type grant struct {
 }
 
 // mayGrant reports what is wrong with a list by itself, and whether the caller
-// may change the key.
-func (d *Dialect) mayGrant(ctx context.Context, by *keys.Actor, id, at string, list []grantBody) error {
-	if err := by.Need(keys.ResKeys, "", "update"); err != nil {
-		return err
-	}
+// may change the key at all.
+func (d *Dialect) mayGrant(ctx context.Context, by keys.Actor, keyID, at string, list []grantBody) error {
 	var faults keys.Faults
 	if len(list) == 0 {
 		faults.Add(at, "must have one element at least")
 	}
-	for i, g := range list {
-		if or(g.ID, "") == "" && or(g.Name, "") == "" && or(g.Slug, "") == "" {
-			faults.Add(at+"/"+strconv.Itoa(i), "must have an id or a name")
-		}
-	}
+	checkGrants(at, list, &faults)
 	if err := faults.Err(); err != nil {
 		return err
 	}
-	_, err := d.mayUpdate(ctx, by, id)
+	_, err := d.manager.KeyFor(ctx, by, keyID, "update")
 	return err
+}
+
+// checkGrants reports what names nothing.
+func checkGrants(at string, list []grantBody, faults *keys.Faults) {
+	for i := range list {
+		if list[i].id() == "" && list[i].name() == "" {
+			faults.Add(at+"/"+strconv.Itoa(i), "must have an id or a name")
+		}
+	}
+}
+
+// of tells the faults of what was to be added as those of a list of the request.
+func of(list string, err error) error {
+	faults := slices.Clone(keys.Faults(keys.AsError(err).Faults))
+	for i, f := range faults {
+		if rest, ok := strings.CutPrefix(f.Field, "add"); ok {
+			faults[i].Field = list + rest
+		}
+	}
+	if len(faults) == 0 {
+		return err
+	}
+	return faults.Err()
 }
 
 // A keyPermissionsBody names permissions of a key.
@@ -56,130 +84,125 @@ type keyPermissionsBody struct {
 
 func (d *Dialect) addPermissions(ctx context.Context, by keys.Actor, in *keyPermissionsBody) ([]grant, error) {
 	return d.grantPermissions(ctx, by, in, func(names []string) (keys.Key, error) {
-		return d.manager.ChangePermissions(ctx, by, in.KeyID, keys.Delta{Add: names})
+		return d.manager.ChangePermissions(ctx, by, in.KeyID, keys.Delta{Add: names, Make: true})
 	})
 }
 
 func (d *Dialect) setPermissions(ctx context.Context, by keys.Actor, in *keyPermissionsBody) ([]grant, error) {
 	return d.grantPermissions(ctx, by, in, func(names []string) (keys.Key, error) {
-		return d.manager.UpdateKey(ctx, by, in.KeyID, keys.KeySettings{Permissions: keys.Some(names)}, keys.Match{})
+		return d.manager.UpdateKey(ctx, by, in.KeyID, keys.KeySettings{Permissions: keys.Some(names), Make: true}, keys.Match{})
 	})
 }
 
-// grantPermissions finds or makes permissions, gives them to a key, and answers
-// with those that it then has itself.
+// grantPermissions gives permissions to a key, and answers with those that it
+// then has itself.
 func (d *Dialect) grantPermissions(ctx context.Context, by keys.Actor, in *keyPermissionsBody, give func([]string) (keys.Key, error)) ([]grant, error) {
-	if err := d.mayGrant(ctx, &by, in.KeyID, "permissions", in.Permissions); err != nil {
+	if err := d.mayGrant(ctx, by, in.KeyID, "permissions", in.Permissions); err != nil {
 		return nil, err
 	}
-	names, err := d.permissionNames(ctx, &by, in.Permissions)
+	names, err := d.permissionNames(ctx, by, in.Permissions)
 	if err != nil {
 		return nil, err
 	}
 	k, err := give(names)
 	if err != nil {
+		return nil, of("permissions", err)
+	}
+	there, err := d.manager.Referents(ctx, by, "update", keys.Refs{Permissions: k.Permissions})
+	if err != nil {
 		return nil, err
 	}
-	out := []grant{}
-	for _, name := range k.Permissions {
-		p, err := d.manager.Store.Permission(ctx, by.WorkspaceID, name)
-		if keys.Is(err, keys.NotFound) {
-			continue // it has gone meanwhile, and from the key with it
-		}
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, grant{p.ID, permissionName(&p)})
+	grants := map[string]grant{} // name → grant
+	for i := range there.Permissions {
+		p := &there.Permissions[i]
+		grants[p.Name] = grant{p.ID, permissionName(p)}
 	}
-	return out, nil
+	return inOrder(k.Permissions, grants), nil
+}
+
+// inOrder returns grants in the order of their names. One that is not there has
+// gone meanwhile, and from the key with it.
+func inOrder(names []string, grants map[string]grant) []grant {
+	out := []grant{}
+	for _, name := range names {
+		if g, ok := grants[name]; ok {
+			out = append(out, g)
+		}
+	}
+	return out
 }
 
 // removePermissions takes permissions from a key. Those that there are not it
 // does not have.
 func (d *Dialect) removePermissions(ctx context.Context, by keys.Actor, in *keyPermissionsBody) (nothing, error) {
-	if err := d.mayGrant(ctx, &by, in.KeyID, "permissions", in.Permissions); err != nil {
+	if err := d.mayGrant(ctx, by, in.KeyID, "permissions", in.Permissions); err != nil {
 		return nothing{}, err
 	}
-	var names []string
-	for _, g := range in.Permissions {
-		p, err := d.permission(ctx, &by, g)
-		if err != nil && !keys.Is(err, keys.NotFound) {
-			return nothing{}, err
-		}
-		if err == nil {
-			names = append(names, p.Name)
-		}
+	names, err := d.permissionsThere(ctx, by, in.Permissions)
+	if err != nil {
+		return nothing{}, err
 	}
-	_, err := d.manager.ChangePermissions(ctx, by, in.KeyID, keys.Delta{Remove: names})
+	_, err = d.manager.ChangePermissions(ctx, by, in.KeyID, keys.Delta{Remove: names})
 	return nothing{}, err
 }
 
 // permissionNames returns the names by which keys hold the permissions that are
-// asked for. One that is not there is made, with the key that holds it, where
-// that is asked for and the caller may.
-func (d *Dialect) permissionNames(ctx context.Context, by *keys.Actor, list []grantBody) ([]string, error) {
-	names := []string{}
-	for i, g := range list {
-		p, err := d.permission(ctx, by, g)
-		if keys.Is(err, keys.NotFound) && g.made() {
-			p.Name = or(g.Slug, or(g.Name, ""))
-			err = by.Need(keys.ResRoles, "*", "create")
+// asked for. One that is not there is to be made, where that is asked for.
+func (d *Dialect) permissionNames(ctx context.Context, by keys.Actor, list []grantBody) ([]string, error) {
+	names, err := d.permissionsThere(ctx, by, list)
+	if err != nil {
+		return nil, err
+	}
+	return orMade(names, list, "permissions.%d: there is no such permission")
+}
+
+// orMade gives what has no name the one by which it is to be made.
+func orMade(names []string, list []grantBody, missing string) ([]string, error) {
+	for i := range list {
+		if names[i] == "" {
+			names[i] = list[i].made()
 		}
-		if keys.Is(err, keys.NotFound) {
-			err = keys.Errorf(keys.NotFound, "permissions.%d: there is no such permission", i)
+		if names[i] == "" {
+			return nil, keys.Errorf(keys.NotFound, missing, i)
 		}
-		if err != nil {
-			return nil, err
-		}
-		names = append(names, p.Name)
 	}
 	return names, nil
 }
 
-// permission finds a permission by id, by the text that keys hold, or by what
-// the vendor calls its name.
-func (d *Dialect) permission(ctx context.Context, by *keys.Actor, g grantBody) (keys.Permission, error) {
-	if g.ID != nil {
-		if !token.ValidID("perm", *g.ID) {
-			return keys.Permission{}, errNoPermission
+// permissionsThere returns the name of each permission that is asked for, "" for
+// one that is not there. They are found by id, by the text that keys hold, or by
+// what the vendor calls the name.
+func (d *Dialect) permissionsThere(ctx context.Context, by keys.Actor, list []grantBody) ([]string, error) {
+	var refs keys.Refs
+	for i := range list {
+		g := &list[i]
+		refs.Permissions = append(refs.Permissions, cmp.Or(g.id(), g.name()))
+		if g.id() == "" && or(g.Slug, "") == "" {
+			refs.Slugs = append(refs.Slugs, g.name())
 		}
-		return d.manager.Store.Permission(ctx, by.WorkspaceID, *g.ID)
 	}
-	ref := or(g.Slug, or(g.Name, ""))
-	p, err := d.manager.Store.Permission(ctx, by.WorkspaceID, ref)
-	if err == nil && p.Name != ref {
-		err = errNoPermission
-	}
-	if !keys.Is(err, keys.NotFound) || g.Slug != nil {
-		return p, err
-	}
-	all, err := d.manager.Store.Permissions(ctx, by.WorkspaceID, keys.Page{})
+	there, err := d.manager.Referents(ctx, by, "update", refs)
 	if err != nil {
-		return keys.Permission{}, err
+		return nil, err
 	}
-	i := slices.IndexFunc(all, func(p keys.Permission) bool { return p.Slug == ref })
-	if i < 0 {
-		return keys.Permission{}, errNoPermission
+	byID, byName, byLabel := map[string]string{}, map[string]string{}, map[string]string{} // → name
+	oldest := func(a, b keys.Permission) int { return cmp.Compare(a.ID, b.ID) }
+	slices.SortFunc(there.Permissions, oldest)
+	for _, p := range slices.Backward(there.Permissions) {
+		byID[p.ID], byName[p.Name], byLabel[p.Slug] = p.Name, p.Name, p.Name
 	}
-	return all[i], nil
-}
-
-// mayName refuses a caller who names permissions that are not there, and would
-// be made, unless they may make them.
-func (d *Dialect) mayName(ctx context.Context, by *keys.Actor, names []string) error {
-	if len(names) == 0 || by.May(keys.ResRoles, "*", "create") {
-		return nil
-	}
-	for _, n := range names {
-		p, err := d.manager.Store.Permission(ctx, by.WorkspaceID, n)
-		if keys.Is(err, keys.NotFound) || err == nil && p.Name != n {
-			return by.Need(keys.ResRoles, "*", "create")
-		}
-		if err != nil {
-			return err
+	names := make([]string, len(list))
+	for i := range list {
+		switch g := &list[i]; {
+		case g.id() != "":
+			names[i] = byID[g.id()]
+		case or(g.Slug, "") != "":
+			names[i] = byName[g.name()]
+		default:
+			names[i] = cmp.Or(byName[g.name()], byLabel[g.name()])
 		}
 	}
-	return nil
+	return names, nil
 }
 
 // A keyRolesBody names roles of a key.
@@ -190,108 +213,84 @@ type keyRolesBody struct {
 
 func (d *Dialect) addRoles(ctx context.Context, by keys.Actor, in *keyRolesBody) ([]grant, error) {
 	return d.grantRoles(ctx, by, in, func(names []string) (keys.Key, error) {
-		return d.manager.ChangeRoles(ctx, by, in.KeyID, keys.Delta{Add: names})
+		return d.manager.ChangeRoles(ctx, by, in.KeyID, keys.Delta{Add: names, Make: true})
 	})
 }
 
 func (d *Dialect) setRoles(ctx context.Context, by keys.Actor, in *keyRolesBody) ([]grant, error) {
 	return d.grantRoles(ctx, by, in, func(names []string) (keys.Key, error) {
-		return d.manager.UpdateKey(ctx, by, in.KeyID, keys.KeySettings{Roles: keys.Some(names)}, keys.Match{})
+		return d.manager.UpdateKey(ctx, by, in.KeyID, keys.KeySettings{Roles: keys.Some(names), Make: true}, keys.Match{})
 	})
 }
 
 // grantRoles is to roles what [Dialect.grantPermissions] is to permissions.
 func (d *Dialect) grantRoles(ctx context.Context, by keys.Actor, in *keyRolesBody, give func([]string) (keys.Key, error)) ([]grant, error) {
-	if err := d.mayGrant(ctx, &by, in.KeyID, "roles", in.Roles); err != nil {
+	if err := d.mayGrant(ctx, by, in.KeyID, "roles", in.Roles); err != nil {
 		return nil, err
 	}
-	names, err := d.roleNames(ctx, &by, in.Roles)
+	names, err := d.roleNames(ctx, by, in.Roles)
 	if err != nil {
 		return nil, err
 	}
 	k, err := give(names)
 	if err != nil {
+		return nil, of("roles", err)
+	}
+	there, err := d.manager.Referents(ctx, by, "update", keys.Refs{Roles: k.Roles})
+	if err != nil {
 		return nil, err
 	}
-	out := []grant{}
-	for _, name := range k.Roles {
-		r, err := d.manager.Store.Role(ctx, by.WorkspaceID, name)
-		if keys.Is(err, keys.NotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, grant{r.ID, name})
+	grants := map[string]grant{} // name → grant
+	for i := range there.Roles {
+		grants[there.Roles[i].Name] = grant{there.Roles[i].ID, there.Roles[i].Name}
 	}
-	return out, nil
+	return inOrder(k.Roles, grants), nil
 }
 
 // removeRoles takes roles from a key. Those that there are not it does not have.
 func (d *Dialect) removeRoles(ctx context.Context, by keys.Actor, in *keyRolesBody) (nothing, error) {
-	if err := d.mayGrant(ctx, &by, in.KeyID, "roles", in.Roles); err != nil {
+	if err := d.mayGrant(ctx, by, in.KeyID, "roles", in.Roles); err != nil {
 		return nothing{}, err
 	}
-	var names []string
-	for _, g := range in.Roles {
-		r, err := d.role(ctx, &by, g)
-		if err != nil && !keys.Is(err, keys.NotFound) {
-			return nothing{}, err
-		}
-		if err == nil {
-			names = append(names, r.Name)
-		}
+	names, err := d.rolesThere(ctx, by, in.Roles)
+	if err != nil {
+		return nothing{}, err
 	}
-	_, err := d.manager.ChangeRoles(ctx, by, in.KeyID, keys.Delta{Remove: names})
+	_, err = d.manager.ChangeRoles(ctx, by, in.KeyID, keys.Delta{Remove: names})
 	return nothing{}, err
 }
 
-// roleNames finds or makes the roles that are asked for.
-func (d *Dialect) roleNames(ctx context.Context, by *keys.Actor, list []grantBody) ([]string, error) {
-	names := []string{}
-	for i, g := range list {
-		r, err := d.role(ctx, by, g)
-		if keys.Is(err, keys.NotFound) && g.made() {
-			r.Name = or(g.Name, "")
-			err = d.makeRoles(ctx, by, []string{r.Name})
+// roleNames is to roles what [Dialect.permissionNames] is to permissions.
+func (d *Dialect) roleNames(ctx context.Context, by keys.Actor, list []grantBody) ([]string, error) {
+	names, err := d.rolesThere(ctx, by, list)
+	if err != nil {
+		return nil, err
+	}
+	return orMade(names, list, "roles.%d: there is no such role")
+}
+
+// rolesThere returns the name of each role that is asked for, by id or by name,
+// "" for one that is not there.
+func (d *Dialect) rolesThere(ctx context.Context, by keys.Actor, list []grantBody) ([]string, error) {
+	var refs keys.Refs
+	for i := range list {
+		refs.Roles = append(refs.Roles, cmp.Or(list[i].id(), list[i].name()))
+	}
+	there, err := d.manager.Referents(ctx, by, "update", refs)
+	if err != nil {
+		return nil, err
+	}
+	byID, byName := map[string]string{}, map[string]string{} // → name
+	for _, r := range there.Roles {
+		byID[r.ID], byName[r.Name] = r.Name, r.Name
+	}
+	names := make([]string, len(list))
+	for i := range list {
+		if id := list[i].id(); id != "" {
+			names[i] = byID[id]
+		} else {
+			names[i] = byName[list[i].name()]
 		}
-		if keys.Is(err, keys.NotFound) {
-			err = keys.Errorf(keys.NotFound, "roles.%d: there is no such role", i)
-		}
-		if err != nil {
-			return nil, err
-		}
-		names = append(names, r.Name)
 	}
 	return names, nil
-}
-
-// role finds a role by id or name.
-func (d *Dialect) role(ctx context.Context, by *keys.Actor, g grantBody) (keys.Role, error) {
-	if g.ID != nil {
-		if !token.ValidID("role", *g.ID) {
-			return keys.Role{}, errNoRole
-		}
-		return d.manager.Store.Role(ctx, by.WorkspaceID, *g.ID)
-	}
-	name := or(g.Name, "")
-	r, err := d.manager.Store.Role(ctx, by.WorkspaceID, name)
-	if err == nil && r.Name != name {
-		err = errNoRole
-	}
-	return r, err
-}
-
-// makeRoles makes the roles that are not there, where the caller may.
-func (d *Dialect) makeRoles(ctx context.Context, by *keys.Actor, names []string) error {
-	for _, n := range names {
-		r, err := d.manager.Store.Role(ctx, by.WorkspaceID, n)
-		if keys.Is(err, keys.NotFound) || err == nil && r.Name != n {
-			_, err = d.manager.CreateRole(ctx, *by, keys.Role{Name: n})
-		}
-		if err != nil && !keys.Is(err, keys.Conflict) { // somebody else was faster
-			return err
-		}
-	}
-	return nil
 }

@@ -39,11 +39,15 @@ type createKeyBody struct {
 	Environment *string        `json:"environment"`
 }
 
-// newKey maps the request to a key of a keyspace.
-func (in *createKeyBody) newKey(ks *keys.Keyspace) (keys.NewKey, error) {
+// newKey maps the request to a key.
+func (in *createKeyBody) newKey() (keys.NewKey, error) {
 	var faults keys.Faults
-	nk := keys.NewKey{Keyspace: ks.ID, Form: in.form(ks.Policy.Secret, &faults)}
+	if in.APIID == "" {
+		faults.Add("apiId", "must not be empty")
+	}
+	nk := keys.NewKey{Keyspace: in.APIID, Shape: in.shape(&faults), Recoverable: in.Recoverable != nil && *in.Recoverable}
 	s := &nk.KeySettings
+	s.Make = true
 	if in.Name != nil && *in.Name != "" {
 		s.Name = keys.Some(in.Name)
 	}
@@ -71,21 +75,24 @@ func (in *createKeyBody) newKey(ks *keys.Keyspace) (keys.NewKey, error) {
 	return nk, faults.Err()
 }
 
-// form returns the form of the key's secret: that of the keyspace where nothing
-// else is said.
-func (in *createKeyBody) form(f token.Form, faults *keys.Faults) token.Form {
-	if in.Prefix != nil {
-		checkText("prefix", *in.Prefix, 0, longestPrefix, faults)
-		f.Prefix = *in.Prefix
+// shape returns how the secret differs in form from those of its keyspace.
+func (in *createKeyBody) shape(faults *keys.Faults) func(token.Form) token.Form {
+	prefix, n := in.Prefix, in.ByteLength
+	if prefix != nil {
+		checkText("prefix", *prefix, 0, longestPrefix, faults)
 	}
-	if n := in.ByteLength; n != nil {
-		if *n < shortestBytes || *n > longestBytes {
-			faults.Add("byteLength", "must be from %d to %d", shortestBytes, longestBytes)
-			return f
+	if n != nil && (*n < shortestBytes || *n > longestBytes) {
+		faults.Add("byteLength", "must be from %d to %d", shortestBytes, longestBytes)
+	}
+	return func(f token.Form) token.Form {
+		if prefix != nil {
+			f.Prefix = *prefix
 		}
-		f.Format, f.Length = token.Base58Bytes, int(*n)
+		if n != nil {
+			f.Format, f.Length = token.Base58Bytes, int(*n)
+		}
+		return f
 	}
-	return f
 }
 
 // credits maps the members remaining and refill.
@@ -231,6 +238,8 @@ func (in *updateKeyBody) settings(k *keys.Key) (s keys.KeySettings, err error) {
 	if in.Enabled != nil {
 		s.Enabled = keys.Some(*in.Enabled)
 	}
+	checkGrants("permissions", in.Permissions, &faults)
+	checkGrants("roles", in.Roles, &faults)
 	return s, faults.Err()
 }
 

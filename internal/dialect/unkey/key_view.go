@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -51,21 +50,43 @@ type limit struct {
 	RefillInterval int64 `json:"refillInterval"`
 }
 
-// A view shows keys of one workspace, and looks up once what several of them
-// refer to.
-type view struct {
-	d           *Dialect
-	workspace   string
-	owners      map[string]keys.Identity // id → identity
-	roles       map[string]keys.Role     // name → role
-	permissions map[string]string        // name → what the vendor calls the permission's name
+// shown returns keys as they are shown to those who manage them. What they refer
+// to is read for all of them at once.
+func (d *Dialect) shown(ctx context.Context, by keys.Actor, list []keys.Key) ([]key, error) {
+	var refs keys.Refs
+	for i := range list {
+		refs.Roles = append(refs.Roles, list[i].Roles...)
+		if o := list[i].Owner; !o.IsZero() {
+			refs.Identities = append(refs.Identities, o.ID)
+		}
+	}
+	there, err := d.manager.Referents(ctx, by, "read", refs)
+	if err != nil {
+		return nil, err
+	}
+	owners := map[string]string{} // id → metadata
+	for i := range there.Identities {
+		owners[there.Identities[i].ID] = there.Identities[i].Meta
+	}
+	held, err := d.effective(ctx, by, list, there.Roles)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]key, len(list))
+	for i := range list {
+		k := &list[i]
+		out[i] = keyOf(k)
+		out[i].Permissions = held[i]
+		if o := k.Owner; !o.IsZero() {
+			out[i].OwnerID = externalID(o.ID, o.ExternalID)
+			out[i].Identity = &identityOf{ID: o.ID, ExternalID: out[i].OwnerID, Meta: orEmpty(owners[o.ID])}
+		}
+	}
+	return out, nil
 }
 
-func (d *Dialect) view(workspaceID string) *view {
-	return &view{d, workspaceID, map[string]keys.Identity{}, map[string]keys.Role{}, map[string]string{}}
-}
-
-func (v *view) key(ctx context.Context, k *keys.Key) (key, error) {
+// keyOf returns what a key shows by itself.
+func keyOf(k *keys.Key) key {
 	out := key{
 		ID: k.ID, WorkspaceID: k.WorkspaceID, APIID: k.KeyspaceID, Name: k.Name, Meta: rawMeta(k.Meta),
 		CreatedAt: millis(k.CreatedAt), Expires: stamp(k.ExpiresAt), Remaining: remaining(k), Refill: refillOf(k.Credits),
@@ -77,60 +98,40 @@ func (v *view) key(ctx context.Context, k *keys.Key) (key, error) {
 	if k.Version > 1 {
 		out.UpdatedAt = stamp(k.UpdatedAt)
 	}
-	var err error
-	if out.Permissions, err = v.effective(ctx, k); err != nil {
-		return out, err
+	return out
+}
+
+// effective names the permissions of each key, its own and those of its roles.
+func (d *Dialect) effective(ctx context.Context, by keys.Actor, list []keys.Key, roles []keys.Role) ([][]string, error) {
+	ofRole := map[string][]string{} // name → permissions
+	for i := range roles {
+		ofRole[roles[i].Name] = roles[i].Permissions
 	}
-	if o := k.Owner; !o.IsZero() {
-		owner, err := known(v.owners, o.ID, func() (keys.Identity, error) { return v.d.manager.Store.Identity(ctx, v.workspace, o.ID) })
-		if err != nil {
-			return out, err
+	var refs keys.Refs
+	out := make([][]string, len(list))
+	for i := range list {
+		held := slices.Clone(list[i].Permissions)
+		for _, name := range list[i].Roles {
+			held = append(held, ofRole[name]...)
 		}
-		out.OwnerID = externalID(o.ID, o.ExternalID)
-		out.Identity = &identityOf{ID: o.ID, ExternalID: out.OwnerID, Meta: orEmpty(owner.Meta)}
+		slices.Sort(held)
+		out[i] = slices.Compact(held)
+		refs.Permissions = append(refs.Permissions, out[i]...)
+	}
+	there, err := d.manager.Referents(ctx, by, "read", refs)
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]string{} // the core's → the vendor's
+	for i := range there.Permissions {
+		names[there.Permissions[i].Name] = permissionName(&there.Permissions[i])
+	}
+	for _, held := range out {
+		for i, name := range held {
+			held[i] = cmp.Or(names[name], name) // one that has gone meanwhile has no other
+		}
 	}
 	return out, nil
-}
-
-// effective names the permissions of a key, its own and those of its roles.
-func (v *view) effective(ctx context.Context, k *keys.Key) ([]string, error) {
-	held := slices.Clone(k.Permissions)
-	for _, name := range k.Roles {
-		r, err := known(v.roles, name, func() (keys.Role, error) { return v.d.manager.Store.Role(ctx, v.workspace, name) })
-		if err != nil {
-			return nil, err
-		}
-		held = append(held, r.Permissions...)
-	}
-	slices.Sort(held)
-	held = slices.Compact(held)
-	for i, name := range held {
-		shown, err := known(v.permissions, name, func() (string, error) {
-			p, err := v.d.manager.Store.Permission(ctx, v.workspace, name)
-			return permissionName(&p), err
-		})
-		if err != nil {
-			return nil, err
-		}
-		held[i] = cmp.Or(shown, name)
-	}
-	return held, nil
-}
-
-// known returns what a map holds for a name, and what find finds where it holds
-// nothing yet. What has gone meanwhile is the zero value.
-func known[T any](m map[string]T, name string, find func() (T, error)) (T, error) {
-	if v, ok := m[name]; ok {
-		return v, nil
-	}
-	v, err := find()
-	if keys.Is(err, keys.NotFound) {
-		err = nil
-	}
-	if err == nil {
-		m[name] = v
-	}
-	return v, err
 }
 
 // externalID returns what an identity is called: its own id where nobody gave it
@@ -157,10 +158,7 @@ func refillOf(c *keys.Credits) *refill {
 	if c.Refill.Every == keys.Monthly {
 		out.RefillDay = &c.Refill.Day
 	}
-	// Refills are given at midnight; any other moment is when the refill was set.
-	if at := c.RefilledAt.UTC(); at.Equal(at.Truncate(24 * time.Hour)) {
-		out.LastRefillAt = stamp(at)
-	}
+	out.LastRefillAt = stamp(c.LastRefill())
 	return out
 }
 

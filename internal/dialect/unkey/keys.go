@@ -2,6 +2,8 @@ package unkey
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -15,43 +17,24 @@ type createdKey struct {
 	Key   string `json:"key"`
 }
 
+// createKey makes a key, with the permissions and roles that it names and are not
+// there yet.
 func (d *Dialect) createKey(ctx context.Context, by keys.Actor, in *createKeyBody) (createdKey, error) {
-	// 1. Where it goes, and whether the caller may put it there.
-	if err := by.Need(keys.ResKeys, "", "create"); err != nil {
-		return createdKey{}, err
-	}
-	ks, err := d.manager.Store.Keyspace(ctx, by.WorkspaceID, in.APIID)
-	if keys.Is(err, keys.NotFound) {
-		err = errNoAPI
-	}
-	if err == nil {
-		err = by.Need(keys.ResKeys, ks.ID, "create")
-	}
+	nk, err := in.newKey()
 	if err != nil {
-		return createdKey{}, err
-	}
-
-	// 2. What it is.
-	nk, err := in.newKey(&ks)
-	if err != nil {
-		return createdKey{}, err
-	}
-	if in.Recoverable != nil && *in.Recoverable && !ks.Policy.Recoverable {
-		return createdKey{}, keys.Errorf(keys.Precondition, "the api does not keep keys so that they can be read again")
-	}
-
-	// 3. What it may do, which is made where the caller may make it.
-	if err := d.mayName(ctx, &by, in.Permissions); err != nil {
-		return createdKey{}, err
-	}
-	if err := d.makeRoles(ctx, &by, in.Roles); err != nil {
 		return createdKey{}, err
 	}
 	k, secret, err := d.manager.CreateKey(ctx, by, nk)
-	if err != nil {
-		return createdKey{}, err
+	noAPI := func(f keys.Fault) bool { return f.Field == "keyspace" }
+	switch {
+	case err == nil:
+		return createdKey{k.ID, secret.Reveal()}, nil
+	case slices.ContainsFunc(keys.AsError(err).Faults, noAPI):
+		err = errNoAPI
+	case keys.Is(err, keys.Precondition):
+		err = keys.Errorf(keys.Precondition, "the api does not keep keys so that they can be read again")
 	}
-	return createdKey{k.ID, secret.Reveal()}, nil
+	return createdKey{}, err
 }
 
 func (d *Dialect) getKey(ctx context.Context, by keys.Actor, p *params) (key, error) {
@@ -63,11 +46,14 @@ func (d *Dialect) getKey(ctx context.Context, by keys.Actor, p *params) (key, er
 	if err != nil {
 		return key{}, err
 	}
-	out, err := d.view(by.WorkspaceID).key(ctx, &k)
+	shown, err := d.shown(ctx, by, []keys.Key{k})
 	if err == nil && p.flag("decrypt") {
-		err = d.decrypt(ctx, by, &out)
+		err = d.decrypt(ctx, by, &shown[0])
 	}
-	return out, err
+	if err != nil {
+		return key{}, err
+	}
+	return shown[0], nil
 }
 
 // decrypt adds the key itself, where its API keeps it so that it can be read
@@ -87,7 +73,7 @@ func (d *Dialect) decrypt(ctx context.Context, by keys.Actor, k *key) error {
 }
 
 func (d *Dialect) updateKey(ctx context.Context, by keys.Actor, in *updateKeyBody) (nothing, error) {
-	k, err := d.mayUpdate(ctx, &by, in.KeyID)
+	k, err := d.manager.KeyFor(ctx, by, in.KeyID, "update")
 	if err != nil {
 		return nothing{}, err
 	}
@@ -96,37 +82,19 @@ func (d *Dialect) updateKey(ctx context.Context, by keys.Actor, in *updateKeyBod
 		return nothing{}, err
 	}
 	if in.Permissions != nil {
-		names, err := d.permissionNames(ctx, &by, in.Permissions)
-		if err != nil {
+		s.Permissions.Set, s.Make = true, true
+		if s.Permissions.Value, err = d.permissionNames(ctx, by, in.Permissions); err != nil {
 			return nothing{}, err
 		}
-		s.Permissions = keys.Some(names)
 	}
 	if in.Roles != nil {
-		names, err := d.roleNames(ctx, &by, in.Roles)
-		if err != nil {
+		s.Roles.Set, s.Make = true, true
+		if s.Roles.Value, err = d.roleNames(ctx, by, in.Roles); err != nil {
 			return nothing{}, err
 		}
-		s.Roles = keys.Some(names)
 	}
 	_, err = d.manager.UpdateKey(ctx, by, in.KeyID, s, keys.Match{})
 	return nothing{}, err
-}
-
-// mayUpdate returns a key that the caller may change. It is asked for before
-// anything that goes with the change is made.
-func (d *Dialect) mayUpdate(ctx context.Context, by *keys.Actor, id string) (keys.Key, error) {
-	if err := by.Need(keys.ResKeys, "", "update"); err != nil {
-		return keys.Key{}, err
-	}
-	k, err := d.manager.Store.Key(ctx, by.WorkspaceID, id)
-	if err == nil && k.Root {
-		err = keys.Errorf(keys.NotFound, "no such key")
-	}
-	if err == nil {
-		err = by.Need(keys.ResKeys, k.KeyspaceID, "update")
-	}
-	return k, err
 }
 
 // A deleteKeyBody names a key. Whether it goes for good makes no difference: no
@@ -164,36 +132,24 @@ func (d *Dialect) updateRemaining(ctx context.Context, by keys.Actor, in *update
 	if err := faults.Err(); err != nil {
 		return balance{}, err
 	}
-	if in.Value.null {
+	var c *keys.Credits
+	var err error
+	switch {
+	case in.Value.null:
 		_, err := d.manager.UpdateKey(ctx, by, in.KeyID, keys.KeySettings{Credits: keys.Some[*keys.CreditSettings](nil)}, keys.Match{})
 		return balance{}, err
+	case op == keys.CreditDecrement:
+		c, err = d.manager.DrainCredits(ctx, by, in.KeyID, in.Value.value)
+	default:
+		c, err = d.manager.ChangeCredits(ctx, by, in.KeyID, op, in.Value.value)
 	}
-	c, err := d.changeCredits(ctx, by, in.KeyID, op, in.Value.value)
-	if err != nil {
-		return balance{}, err
+	switch {
+	case err == nil:
+		return balance{&c.Remaining}, nil
+	case errors.Is(err, keys.ErrNoCredits):
+		err = keys.Errorf(keys.Invalid, "the key has unlimited remaining requests; set gives it a number")
 	}
-	return balance{&c.Remaining}, nil
-}
-
-// changeCredits changes a balance, of which a decrement leaves 0 at least.
-func (d *Dialect) changeCredits(ctx context.Context, by keys.Actor, id string, op keys.CreditOperation, amount int64) (*keys.Credits, error) {
-	for {
-		c, err := d.manager.ChangeCredits(ctx, by, id, op, amount)
-		if !keys.Is(err, keys.Conflict) {
-			return c, err
-		}
-		// The caller may change the key, which was asked for first.
-		k, e := d.manager.Store.Key(ctx, by.WorkspaceID, id)
-		switch {
-		case e != nil:
-			return nil, e
-		case k.Credits == nil:
-			return nil, keys.Errorf(keys.Invalid, "the key has unlimited remaining requests; set gives it a number")
-		case op != keys.CreditDecrement:
-			return nil, err
-		}
-		amount = min(amount, k.Credits.At(d.clock()).Remaining)
-	}
+	return balance{}, err
 }
 
 type whoamiBody struct {
@@ -214,18 +170,11 @@ type shownKey struct {
 // whoami tells which key a secret is of. One that the caller may not read is not
 // there.
 func (d *Dialect) whoami(ctx context.Context, by keys.Actor, in *whoamiBody) (shownKey, error) {
-	if err := by.Need(keys.ResKeys, "", "read"); err != nil {
-		return shownKey{}, err
-	}
 	if in.Key == "" {
 		return shownKey{}, keys.Faults{{Field: "key", Detail: "must not be empty"}}.Err()
 	}
-	rec, err := d.verifier.Records.Find(ctx, token.New(in.Key), d.clock())
-	var k keys.Key
-	if err == nil {
-		k, err = d.manager.Key(ctx, by, rec.Key.ID)
-	}
-	if keys.Is(err, keys.NotFound) || keys.Is(err, keys.Forbidden) {
+	k, err := d.manager.KeyBySecret(ctx, by, token.New(in.Key))
+	if keys.Is(err, keys.NotFound) {
 		err = keys.Errorf(keys.NotFound, "Key not found")
 	}
 	if err != nil {

@@ -120,7 +120,6 @@ func TestFirstFault(t *testing.T) {
 		"costs":                        "costs: wrong",
 		"keyspace":                     "apiId: wrong",
 		"secret":                       "prefix: wrong",
-		"add/3":                        "permissions.3: wrong",
 		"authorization/permissions/or": "authorization.permissions.or: wrong",
 	} {
 		if got := firstFault(keys.Fault{Field: field, Detail: "wrong"}); got != want {

@@ -20,7 +20,6 @@ const dialectName = "unkey"
 type Dialect struct {
 	verifier *keys.Verifier
 	manager  *keys.Manager
-	clock    keys.Clock
 	rooted   bool
 }
 
@@ -28,8 +27,8 @@ var _ httpapi.Dialect = (*Dialect)(nil)
 
 // New returns Unkey's API over a verifier and a manager. rooted says that a
 // verification needs a root key, which the vendor's does not.
-func New(v *keys.Verifier, m *keys.Manager, clock keys.Clock, rooted bool) *Dialect {
-	return &Dialect{verifier: v, manager: m, clock: clock, rooted: rooted}
+func New(v *keys.Verifier, m *keys.Manager, rooted bool) *Dialect {
+	return &Dialect{verifier: v, manager: m, rooted: rooted}
 }
 
 // Name implements [httpapi.Dialect].

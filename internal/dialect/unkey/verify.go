@@ -2,6 +2,7 @@ package unkey
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -66,7 +67,7 @@ func (d *Dialect) verifyKey(w http.ResponseWriter, r *http.Request, c *httpapi.C
 		}
 		s.req.Addr, s.req.Buf = c.Origin.Addr, s.decisions[:0]
 		if v, err = d.verify(r, c, &s.req); err != nil {
-			return verifyFault(err)
+			return s.wire.fault(err)
 		}
 	}
 	if v.Limits != nil {
@@ -117,8 +118,8 @@ func (d *Dialect) recognize(r *http.Request, c *httpapi.Call) error {
 	return nil
 }
 
-// verifyFault puts what the core finds wrong with limits in the vendor's words.
-func verifyFault(err error) error {
+// fault puts what the core finds wrong with limits in the vendor's words.
+func (b *verifyBody) fault(err error) error {
 	e := keys.AsError(err)
 	if len(e.Faults) == 0 {
 		return err
@@ -128,7 +129,11 @@ func verifyFault(err error) error {
 	if len(parts) != 3 || parts[0] != "limits" {
 		return err
 	}
-	f.Field = "ratelimits/" + parts[1] + "/" + limitMembers[parts[2]]
+	i, err := strconv.Atoi(parts[1])
+	if err != nil {
+		return err
+	}
+	f.Field = "ratelimits/" + strconv.Itoa(b.place(i)) + "/" + limitMembers[parts[2]]
 	if parts[2] == "name" && strings.Contains(f.Detail, "no limit") {
 		f.Detail = "the key has no ratelimit of this name; give limit and duration to bring one"
 	}

@@ -106,9 +106,25 @@ func (b *verifyBody) ask(req *keys.VerifyRequest) error {
 		}
 	}
 	if err := req.Validate(); err != nil {
-		return verifyFault(err)
+		return b.fault(err)
 	}
 	return nil
+}
+
+// place returns where in the list the limit stood that is the i-th of those that
+// [verifyBody.limits] returns.
+func (b *verifyBody) place(i int) int {
+	for at := range b.Ratelimits {
+		same := func(o ratelimitBody) bool { return o.Name == b.Ratelimits[at].Name }
+		if slices.ContainsFunc(b.Ratelimits[at+1:], same) {
+			continue
+		}
+		if i == 0 {
+			return at
+		}
+		i--
+	}
+	return i
 }
 
 // limits maps the list of limits, and the cost that the one named default had
@@ -147,6 +163,9 @@ func (l *ratelimitBody) ask(at string, faults *keys.Faults) keys.LimitRequest {
 		}
 	}
 	if l.Limit != nil && l.Duration != nil {
+		if *l.Limit < 1 {
+			faults.Add(at+"/limit", "must be at least 1")
+		}
 		out.Max, out.Window, out.Algorithm = *l.Limit, window(*l.Duration), ratelimit.Fixed
 	}
 	return out
