@@ -10,7 +10,7 @@ import (
 
 // bodies returns a good body for each end of a path.
 func (h *hostile) bodies() map[string]string {
-	k := h.one(slices.Concat(h.checked, h.others)...)
+	k, id := h.one(slices.Concat(h.checked, h.others)...), h.one(h.ids...)
 	return map[string]string{
 		"/verify":       `{"key":"` + k + `","permissions":"a.b AND (c OR d)","cost":1,"limits":[{"name":"l","cost":2},{"name":"x","max":5,"window":"1m","algorithm":"gcra"}],"ip":"1.2.3.4","tags":["t"],"min_revision":1,"keyspace":"default"}`,
 		"/verify/batch": `{"requests":[{"key":"` + k + `"},{"key":"nope","cost":-1},{"key":"` + k + `","cost":0,"limits":[]}]}`,
@@ -20,6 +20,17 @@ func (h *hostile) bodies() map[string]string {
 		"/credits":      `{"operation":"increment","amount":5}`,
 		"/permissions":  `{"add":["x"],"remove":["y"]}`,
 		"/roles":        `{"add":[],"remove":["y"]}`,
+
+		".verifyKey":        `{"key":"` + k + `","apiId":"default","authorization":{"permissions":{"and":["read",{"or":["a",null,"b"]}]}},"remaining":{"cost":1},"ratelimit":{"cost":1},"ratelimits":[{"name":"l","cost":2},{"name":"x","limit":5,"duration":60000}],"tags":["t"]}`,
+		".createKey":        `{"apiId":"default","prefix":"n","byteLength":20,"name":"n","externalId":"o","meta":{"a":[1]},"roles":["n"],"permissions":["p.n"],"expires":4102444800000,"remaining":5,"refill":{"interval":"monthly","amount":1,"refillDay":31},"ratelimit":{"limit":1,"duration":1000},"enabled":true,"environment":"n"}`,
+		".updateKey":        `{"keyId":"` + id + `","name":null,"ownerId":"n","meta":null,"expires":null,"remaining":7,"refill":{"interval":"daily","amount":1},"ratelimit":null,"permissions":[{"name":"n","create":true}],"roles":[{"name":"n","create":true}]}`,
+		".updateRemaining":  `{"keyId":"` + id + `","op":"decrement","value":1}`,
+		".addPermissions":   `{"keyId":"` + id + `","permissions":[{"id":"n"},{"name":"n","slug":"n","create":true}]}`,
+		".addRoles":         `{"keyId":"` + id + `","roles":[{"name":"n","create":true}]}`,
+		".whoami":           `{"key":"` + k + `"}`,
+		".createIdentity":   `{"externalId":"n n n","meta":{"n":1},"ratelimits":[{"name":"n","limit":1,"duration":1000}]}`,
+		".updateIdentity":   `{"externalId":"o","meta":{"n":1},"ratelimits":[{"name":"n","limit":1,"duration":1000}]}`,
+		".createPermission": `{"name":"p.n","slug":"p.n","description":"n"}`,
 	}
 }
 
@@ -130,7 +141,7 @@ func (h *hostile) value() any {
 		[]any{}, []any{nil}, []any{h.secret()}, []any{"p", "p"}, map[string]any{}, map[string]any{h.secret(): h.secret()}, map[string]any{"a": []any{h.secret()}},
 		"99999999999999999999d", "0s", "-1s", "1h30m", "366d", "2026-02-30T00:00:00Z", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "1999-01-01T00:00:00Z",
 		"::ffff:1.2.3.4/200", "1.2.3.4/33", "fe80::1%eth0", "a AND", "((((", strings.Repeat("(", 999), "a OR OR b", strings.Repeat("a AND ", 200) + "a", "keys.*.*", "*",
-		"\U0001f5dd", "key_00000000000000000", "default", "hex", "%s%n", "${jndi:ldap://a}", "' OR 1=1 --", map[string]any{"id": h.ids[0]}, map[string]any{"external_id": "o"},
+		"\U0001f5dd", "key_00000000000000000", "default", "nowhere", "%s%n", "${jndi:ldap://a}", "' OR 1=1 --", map[string]any{"id": h.ids[0]}, map[string]any{"external_id": "o"},
 		map[string]any{"remaining": 1e15, "refill": nil}, []any{map[string]any{"name": "l", "max": 1, "window": "1s"}, map[string]any{"name": "l", "max": 1, "window": "1s"}},
 	}
 	return values[h.rand.IntN(len(values))]

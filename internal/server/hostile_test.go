@@ -313,7 +313,7 @@ func (h *hostile) hurl(request string) {
 	}
 }
 
-var answeredSecret = regexp.MustCompile(`"secret":"([^"]+)"`)
+var answeredSecret = regexp.MustCompile(`"(?:secret|key)":"([^"]+)"`)
 
 func (h *hostile) judge(request string, resp *http.Response, body []byte) {
 	h.seen.Store(resp.StatusCode, true)
