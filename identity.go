@@ -20,7 +20,7 @@ type IdentitySettings struct {
 	ExternalID Optional[string]          `json:"external_id,omitzero" doc:"1 to 256 characters, not beginning with idn_; needed on create."`
 	Kind       Optional[string]          `json:"kind,omitzero" enum:"customer,user,organization" doc:"customer where absent."`
 	Enabled    Optional[bool]            `json:"enabled,omitzero"`
-	Meta       Optional[json.RawMessage] `json:"meta,omitzero"`
+	Meta       Optional[json.RawMessage] `json:"meta,omitzero" doc:"At most 64000 bytes of JSON."`
 	Limits     Optional[[]Limit]         `json:"limits,omitzero"`
 }
 
@@ -29,7 +29,7 @@ type IdentitySettings struct {
 type ReplaceIdentitySettings struct {
 	Kind    Optional[string]          `json:"kind,omitzero" enum:"customer,user,organization" doc:"customer where absent."`
 	Enabled Optional[bool]            `json:"enabled,omitzero"`
-	Meta    Optional[json.RawMessage] `json:"meta,omitzero"`
+	Meta    Optional[json.RawMessage] `json:"meta,omitzero" doc:"At most 64000 bytes of JSON."`
 	Limits  Optional[[]Limit]         `json:"limits,omitzero"`
 }
 

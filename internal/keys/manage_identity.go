@@ -8,7 +8,7 @@ import (
 )
 
 // MaxMeta bounds the metadata of an identity, in bytes of JSON.
-const MaxMeta = 16 << 10
+const MaxMeta = 64_000
 
 // Validate reports everything that is wrong with the identity.
 func (i *Identity) Validate() error {

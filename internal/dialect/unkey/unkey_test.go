@@ -235,3 +235,22 @@ func TestRevokedAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestLargestMeta gives identities the largest metadata that one may have, and a
+// byte more.
+func TestLargestMeta(t *testing.T) {
+	s := start(t)
+	for n, want := range map[int]int{64_000: http.StatusOK, 64_001: http.StatusBadRequest} {
+		meta := `{"a":"` + strings.Repeat("m", n-len(`{"a":""}`)) + `"}`
+		w := s.call("POST", "/v1/identities.createIdentity", rootKey, fmt.Sprintf(`{"externalId":"user_%d","meta":%s}`, n, meta))
+		if w.Code != want || want != http.StatusOK && !strings.Contains(w.Body.String(), `"meta: must be at most 64000 bytes of JSON"`) {
+			t.Errorf("%d bytes: %d %s", n, w.Code, w.Body)
+		}
+		if want != http.StatusOK {
+			continue
+		}
+		if got := s.call("GET", fmt.Sprintf("/v1/identities.getIdentity?externalId=user_%d", n), rootKey, ""); !strings.Contains(got.Body.String(), meta) {
+			t.Errorf("what is shown of %d bytes has %d", n, got.Body.Len())
+		}
+	}
+}
