@@ -325,7 +325,7 @@ func (r *Record) spendsFor(req *VerifyRequest) ([]ratelimit.Spend, error) {
 		j := slices.IndexFunc(spends, func(s ratelimit.Spend) bool { return s.Limit.Name == l.Name })
 		switch {
 		case l.Inline():
-			s := ratelimit.Spend{Cost: l.Cost, Limit: l.limit(), Counter: ratelimit.Counter{
+			s := ratelimit.Spend{Cost: l.Cost, Limit: l.limit(), Few: MaxInline, Counter: ratelimit.Counter{
 				Workspace: r.Workspace.ID, Name: l.Name, Owner: inlineOwner + r.Key.ID, Window: l.Window.Duration(),
 			}}
 			if j >= 0 {
@@ -394,4 +394,5 @@ const (
 	MaxCost   = 1_000_000_000_000
 	MaxSecret = 512 // characters of what is presented
 	MaxTags   = 20
+	MaxInline = 50 // counters that a key has at once of limits that requests bring
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/maphash"
 	"math/bits"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +15,11 @@ type Spend struct {
 	Counter Counter
 	Limit   Limit
 	Cost    int64
+
+	// Few is how many counters of such spends the owner may have at once, so
+	// that who chooses their names cannot fill the memory: a spend that would
+	// make one more is refused. 0 means any number.
+	Few int
 }
 
 // A Local is the limiter of one process. It holds its counters in memory, and
@@ -38,13 +44,16 @@ type shard struct {
 	mu      sync.Mutex
 	index   map[Counter]int // counter → place in entries
 	entries []entry
-	hand    int      // place at which sweeping goes on
-	_       [16]byte // to the end of a cache line
+	hand    int // place at which sweeping goes on
+
+	few map[string][]Counter // owner → its counters of spends that may be few
+	_   [8]byte              // to the end of a cache line
 }
 
 type entry struct {
 	counter Counter
 	state   State
+	few     bool // it is in the shard's list of its owner
 }
 
 var seed = maphash.MakeSeed()
@@ -68,12 +77,15 @@ type spot struct {
 // that several spends name is charged for them all.
 func (l *Local) Take(_ context.Context, spends []Spend, out []Decision, now time.Time) ([]Decision, bool, error) {
 	var room [inline]spot
-	spots, set := l.find(spends, room[:0])
+	spots, set := l.find(spends, room[:0], nanos(now))
 	defer l.unlock(set)
 	first, all := len(out), true
 	for i := range spends {
 		sp, at := &spends[i], &spots[i]
 		after, d := Take(sp.Limit, at.before(), charge(spends, i), now)
+		if sp.Few > 0 && at.place < 0 && crowded(spends, spots, i) {
+			after, d.Allowed, d.Remaining, d.RetryAt = State{}, false, 0, d.WindowEnd
+		}
 		if sp.Cost <= 0 {
 			d.Allowed = true // What refuses is an earlier spend on the counter.
 		}
@@ -98,7 +110,7 @@ func commit(spends []Spend, spots []spot, now int64) {
 		if at.place >= 0 {
 			at.shard.entries[at.place].state = at.after
 		} else if at.after != (State{}) {
-			at.shard.insert(&spends[i].Counter, at.after)
+			at.shard.insert(&spends[i].Counter, at.after, spends[i].Few > 0)
 		}
 	}
 	for i := range spots {
@@ -109,7 +121,7 @@ func commit(spends []Spend, spots []spot, now int64) {
 // Give takes back spends that Take counted at the instant takenAt.
 func (l *Local) Give(_ context.Context, spends []Spend, takenAt, now time.Time) error {
 	var room [inline]spot
-	spots, set := l.find(spends, room[:0])
+	spots, set := l.find(spends, room[:0], nanos(now))
 	defer l.unlock(set)
 	for i, at := range spots {
 		if at.place >= 0 {
@@ -143,10 +155,28 @@ func charge(spends []Spend, i int) int64 {
 	return cost
 }
 
+// crowded reports whether the i-th spend would make a counter more than its owner
+// may have, with those that the spends before it make.
+func crowded(spends []Spend, spots []spot, i int) bool {
+	c := &spends[i].Counter
+	n := len(spots[i].shard.few[c.Owner])
+	for j := range spends[:i] {
+		o := &spends[j].Counter
+		if o.Owner != c.Owner || spends[j].Few == 0 || spots[j].place >= 0 || spots[j].after == (State{}) {
+			continue
+		}
+		if *o == *c {
+			return false // which makes this one
+		}
+		n++
+	}
+	return n >= spends[i].Few
+}
+
 // find locks the shards of all the spends, from the lowest number up so that no
 // two calls wait for each other. It appends to spots where each counter lies,
 // and returns the set of what it locked.
-func (l *Local) find(spends []Spend, spots []spot) ([]spot, uint64) {
+func (l *Local) find(spends []Spend, spots []spot, now int64) ([]spot, uint64) {
 	set := uint64(0)
 	for i := range spends {
 		n := shardOf(&spends[i].Counter)
@@ -155,6 +185,11 @@ func (l *Local) find(spends []Spend, spots []spot) ([]spot, uint64) {
 	}
 	for rest := set; rest != 0; rest &= rest - 1 {
 		l.shards[bits.TrailingZeros64(rest)].mu.Lock()
+	}
+	for i := range spends {
+		if few := spends[i].Few; few > 0 && len(spots[i].shard.few[spends[i].Counter.Owner]) >= few {
+			spots[i].shard.sweepOwner(spends[i].Counter.Owner, now)
+		}
 	}
 	for i := range spots {
 		if place, ok := spots[i].shard.index[spends[i].Counter]; ok {
@@ -179,7 +214,7 @@ func (at *spot) before() State {
 }
 
 // insert adds a counter, which an earlier spend of the same call may have done.
-func (s *shard) insert(c *Counter, st State) {
+func (s *shard) insert(c *Counter, st State, few bool) {
 	if place, ok := s.index[*c]; ok {
 		s.entries[place].state = st
 		return
@@ -189,7 +224,13 @@ func (s *shard) insert(c *Counter, st State) {
 	}
 	own := c.clone()
 	s.index[own] = len(s.entries)
-	s.entries = append(s.entries, entry{own, st})
+	s.entries = append(s.entries, entry{own, st, few})
+	if few {
+		if s.few == nil {
+			s.few = map[string][]Counter{}
+		}
+		s.few[own.Owner] = append(s.few[own.Owner], own)
+	}
 }
 
 // clone copies the counter's texts, which may be parts of a larger one that
@@ -202,14 +243,28 @@ func (c *Counter) clone() Counter {
 // back by no more finds every count that it had left.
 const sweepGrace = int64(time.Second)
 
+// over reports whether the window of the counter at a place has passed.
+func (s *shard) over(at int, now int64) bool {
+	e := &s.entries[at]
+	return e.state.over(max(int64(e.counter.Window), 1), now-sweepGrace)
+}
+
+// sweepOwner drops those of an owner's few counters whose window has passed.
+func (s *shard) sweepOwner(owner string, now int64) {
+	for _, c := range slices.Clone(s.few[owner]) {
+		if at := s.index[c]; s.over(at, now) {
+			s.drop(at)
+		}
+	}
+}
+
 // sweep drops those of the next few counters whose window has passed.
 func (s *shard) sweep(now int64) {
 	for range min(sweepEach, len(s.entries)) {
 		if s.hand >= len(s.entries) {
 			s.hand = 0
 		}
-		e := &s.entries[s.hand]
-		if !e.state.over(max(int64(e.counter.Window), 1), now-sweepGrace) {
+		if !s.over(s.hand, now) {
 			s.hand++
 			continue
 		}
@@ -224,7 +279,11 @@ const minShrink = 256
 // drop removes the entry at a place, to which the last one moves.
 func (s *shard) drop(at int) {
 	last := len(s.entries) - 1
-	delete(s.index, s.entries[at].counter)
+	gone := s.entries[at]
+	delete(s.index, gone.counter)
+	if gone.few {
+		s.forget(&gone.counter)
+	}
 	if at != last {
 		s.entries[at] = s.entries[last]
 		s.index[s.entries[at].counter] = at
@@ -234,6 +293,16 @@ func (s *shard) drop(at int) {
 	if last < cap(s.entries)/8 && cap(s.entries) > minShrink {
 		s.shrink()
 	}
+}
+
+// forget takes a counter from the list of its owner.
+func (s *shard) forget(c *Counter) {
+	rest := slices.DeleteFunc(s.few[c.Owner], func(o Counter) bool { return o == *c })
+	if len(rest) == 0 {
+		delete(s.few, c.Owner)
+		return
+	}
+	s.few[c.Owner] = rest
 }
 
 // shrink moves the counters to a smaller slice and map; those of Go only grow.

@@ -13,7 +13,7 @@ import (
 )
 
 func spend(owner string, l Limit, cost int64) Spend {
-	return Spend{Counter{"ws", l.Name, owner, l.Window.Duration()}, l, cost}
+	return Spend{Counter: Counter{"ws", l.Name, owner, l.Window.Duration()}, Limit: l, Cost: cost}
 }
 
 func take(t testing.TB, l *Local, now time.Time, spends ...Spend) ([]Decision, bool) {
