@@ -15,7 +15,7 @@ import (
 const prefix = "LATCHKEY_"
 
 // clientVariables begin like a setting but speak to clients.
-var clientVariables = []string{prefix + "URL"}
+var clientVariables = []string{prefix + "URL", prefix + "WORKSPACE", prefix + "KEY"}
 
 // orchestrated are the variables that Kubernetes sets in every pod beside a
 // service that happens to be called latchkey.
