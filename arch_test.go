@@ -43,7 +43,7 @@ var imports = map[string][]string{
 	"internal/conformance":    append([]string{"internal/httpapi"}, core...),
 	"internal/pgtest":         {},
 	"internal/server":         {"*"},
-	"cmd/latchkey":            {".", "internal/server"},
+	"cmd/latchkey":            {".", "internal/server", "internal/span"},
 	"bench":                   {"internal/httpapi"},
 }
 
@@ -74,6 +74,7 @@ var dependencies = map[string]string{
 	"github.com/jackc/pgx/v5":             "the wire protocol of PostgreSQL",
 	"github.com/pressly/goose/v3":         "the order, the lock and the record of schema migrations",
 	"github.com/prometheus/client_golang": "the exposition format, histograms, and the figures of the Go runtime",
+	"github.com/rogpeppe/go-internal":     "the running of scripts against the program, at a terminal too, in tests",
 	"github.com/spf13/cobra":              "the parsing of commands and flags, and shell completion",
 	"go.yaml.in/yaml/v4":                  "a YAML parser that knows the line of everything",
 	"golang.org/x/sync":                   "one look-up for many who ask for the same at once",
@@ -86,6 +87,7 @@ var dependencies = map[string]string{
 // testModules are the dependencies that nothing that is shipped may contain.
 var testModules = []string{
 	"github.com/danielgtaylor/huma/v2", "github.com/getkin/kin-openapi", "github.com/google/go-cmp",
+	"github.com/rogpeppe/go-internal",
 }
 
 // A source is one Go file of this module.

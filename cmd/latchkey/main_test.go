@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
 )
 
 // asProgram makes this test program be latchkey.
@@ -20,7 +22,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
 	}
-	m.Run()
+	testscript.Main(m, map[string]func(){"latchkey": main})
 }
 
 func TestExitCodes(t *testing.T) {
@@ -44,7 +46,7 @@ func TestExitCodes(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
-			code := run(t.Context(), tt.args, tt.environ, &stdout, &stderr)
+			code := run(t.Context(), tt.args, tt.environ, strings.NewReader(""), &stdout, &stderr)
 			if code != tt.code || !strings.Contains(stdout.String(), tt.stdout) || !strings.Contains(stderr.String(), tt.stderr) {
 				t.Errorf("got %d, stdout %q, stderr %q; want %d, %q, %q", code, &stdout, &stderr, tt.code, tt.stdout, tt.stderr)
 			}
@@ -107,7 +109,7 @@ func TestServeFails(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	code := run(t.Context(), []string{"serve", "--addr", "127.0.0.1:0", "--data-dir", filepath.Join(file, "data")}, nil, &stdout, &stderr)
+	code := run(t.Context(), []string{"serve", "--addr", "127.0.0.1:0", "--data-dir", filepath.Join(file, "data")}, nil, strings.NewReader(""), &stdout, &stderr)
 	if code != 1 || strings.Count(stderr.String(), "latchkey: ") != 1 {
 		t.Errorf("got %d, %q; want 1 and one error", code, &stderr)
 	}

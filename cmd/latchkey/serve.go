@@ -13,9 +13,10 @@ import (
 
 func serveCommand(environ []string) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "serve",
-		Short: "Run the server",
-		Args:  cobra.NoArgs,
+		Use:     "serve",
+		GroupID: "server",
+		Short:   "Run the server",
+		Args:    takes(""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := server.Load(server.Sources{
 				Flags:    givenFlags(cmd),
