@@ -58,5 +58,5 @@ fuzz: ## run each fuzz target for FUZZTIME (10s)
 	done
 
 .PHONY: generate
-generate: ## write anew what tests compare: docs/configuration.md, openapi.yaml
-	$(GO) test ./internal/server ./internal/dialect/native -run '^Test(Reference|OpenAPI)$$' -update
+generate: ## write anew what tests compare: docs/configuration.md, docs/cli.md, openapi.yaml
+	$(GO) test ./internal/server ./internal/dialect/native ./cmd/latchkey -run '^Test(Reference|OpenAPI)$$' -update
