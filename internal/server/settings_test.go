@@ -221,7 +221,7 @@ func TestLoopback(t *testing.T) {
 // TestForeignVariables lists what begins like a setting and is no fault.
 func TestForeignVariables(t *testing.T) {
 	_, err := Load(Sources{Dialects: dialects, Environ: []string{
-		"LATCHKEY_URL=http://127.0.0.1:8080", "LATCHKEY_SERVICE_HOST=10.0.0.1", "LATCHKEY_SERVICE_PORT_HTTP=80",
+		"LATCHKEY_URL=http://127.0.0.1:8080", "LATCHKEY_WORKSPACE=default.acme", "LATCHKEY_KEY=lk_a_key", "LATCHKEY_SERVICE_HOST=10.0.0.1", "LATCHKEY_SERVICE_PORT_HTTP=80",
 		"LATCHKEY_PORT=tcp://10.0.0.1:80", "LATCHKEY_PORT_80_TCP_ADDR=10.0.0.1", "PATH=/bin", "NOLATCHKEY_X=1",
 	}})
 	if err != nil {
