@@ -55,7 +55,7 @@ func clientCommands(environ []string) []*cobra.Command {
 		common.SortFlags = false
 		for _, m := range []member{
 			{flag: "json", kind: toggle, text: "print JSON, one document, for programs"},
-			{flag: "quiet", short: "q", kind: toggle, text: "print nothing but the secret that was made, or else the id"},
+			{flag: "quiet", short: "q", kind: toggle, text: "print one word alone: the secret that was made, the outcome, or the id"},
 		} {
 			common.VarPF(&value{member: m}, m.flag, m.short, m.text).NoOptDefVal = "true"
 		}
@@ -140,7 +140,7 @@ func (c command) addFlags(cmd *cobra.Command) map[string]*value {
 		add(member{flag: "data", kind: file, text: "`FILE` with the request as JSON, - for standard input; flags go before it"})
 	}
 	if c.list {
-		add(member{flag: "max", kind: number, text: "print at most `N` rows (all)"})
+		add(member{flag: "max", kind: count, text: "print at most `N` rows (all)"})
 	}
 	if c.once {
 		flags.String("idempotency-key", "", "`NAME` by which the server does this once, however often it is asked in a day")

@@ -58,6 +58,7 @@ var (
 	text   = kind{"TEXT", func(s string) (any, error) { return s, nil }}
 	file   = kind{"FILE", text.read}
 	number = kind{"N", readNumber}
+	count  = kind{"N", readCount}
 	toggle = kind{"bool", readToggle}
 	// moment is a time, or a day, which stands for its begin in UTC.
 	moment = kind{"TIME", readMoment}
@@ -82,6 +83,14 @@ func readNumber(s string) (any, error) {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
 		return nil, errors.New("must be a whole number")
+	}
+	return n, nil
+}
+
+func readCount(s string) (any, error) {
+	n, err := strconv.ParseInt(s, 10, 32)
+	if err != nil || n < 1 {
+		return nil, errors.New("must be a whole number from 1")
 	}
 	return n, nil
 }
