@@ -113,7 +113,7 @@ func TestBenchMeasuresEveryCase(t *testing.T) {
 			t.Errorf("row without a figure: %+v", row)
 		}
 	}
-	if want := "hello2 hello4 plain2 plain4 limits2 limits4"; strings.Join(got, " ") != want {
+	if want := "hello2 hello4 plain2 plain4 limits2 limits4 credits-strict2 credits-strict4 credits-relaxed2 credits-relaxed4"; strings.Join(got, " ") != want {
 		t.Errorf("rows %v, want %s", got, want)
 	}
 }
