@@ -54,7 +54,8 @@ type Route struct {
 	MaxBody int64 // bytes; 0: [DefaultMaxBody]
 	Handle  HandlerFunc
 
-	// Quiet routes write no line for what is well: verification and health.
+	// Quiet routes write no line for what is well: verification and health. A
+	// POST without wildcards in its path is served by the front where it can.
 	Quiet bool
 
 	// Doc is the dialect's own description of the route.

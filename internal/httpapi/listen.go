@@ -67,15 +67,17 @@ func Serve(ctx context.Context, log *slog.Logger, l net.Listener, h http.Handler
 	srv.ErrorLog = errorLog(log)
 	srv.ConnState = tracked.observe
 
-	failed := make(chan error, 1)
-	go func() {
-		if tlsConfig == nil {
-			failed <- srv.Serve(tracked)
-			return
-		}
+	failed := make(chan error, 2)
+	if tlsConfig != nil {
 		srv.TLSConfig = tlsConfig.Clone()
-		failed <- srv.ServeTLS(tracked, "", "")
-	}()
+		go func() { failed <- srv.ServeTLS(tracked, "", "") }()
+	} else {
+		rest := newRest(l.Addr())
+		defer rest.Close()
+		f := &front{listener: tracked, handler: srv.Handler, hot: hotPaths(h), rest: rest, log: log}
+		go func() { failed <- f.run() }()
+		go func() { failed <- srv.Serve(rest) }()
+	}
 	select {
 	case err := <-failed:
 		_ = srv.Close()
@@ -93,6 +95,7 @@ func Serve(ctx context.Context, log *slog.Logger, l net.Listener, h http.Handler
 	}
 	log.Warn("requests did not end in time and were cut", "connections", tracked.open(), "grace", grace)
 	err := srv.Close()
+	tracked.cut()
 	select {
 	case <-tracked.empty:
 	case <-time.After(cutTime):
@@ -101,6 +104,14 @@ func Serve(ctx context.Context, log *slog.Logger, l net.Listener, h http.Handler
 		return fmt.Errorf("close the listener on %s: %w", l.Addr(), err)
 	}
 	return nil
+}
+
+// hotPaths returns what tells the hot routes of a handler.
+func hotPaths(h http.Handler) func(path string) bool {
+	if rt, ok := h.(interface{ hot(path string) bool }); ok {
+		return rt.hot
+	}
+	return func(string) bool { return false }
 }
 
 // atTheDoor does what concerns the connection more than the request. While l

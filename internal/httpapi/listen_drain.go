@@ -73,6 +73,15 @@ func (l *listener) open() int {
 	return len(l.conns)
 }
 
+// cut closes every connection.
+func (l *listener) cut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := range l.conns {
+		_ = c.Close()
+	}
+}
+
 // observe is the server's ConnState hook.
 func (l *listener) observe(nc net.Conn, state http.ConnState) {
 	if over, ok := nc.(*tls.Conn); ok {
@@ -107,6 +116,7 @@ func (l *listener) remove(c *conn) {
 // a call would otherwise wait for too long.
 type conn struct {
 	net.Conn
+	ahead []byte // was read already, and is to be read again
 
 	mu      sync.Mutex
 	busy    bool      // a request has been read, and its answer is not at its end
@@ -123,6 +133,11 @@ type deadline struct {
 }
 
 func (c *conn) Read(p []byte) (int, error) {
+	if len(c.ahead) > 0 {
+		n := copy(p, c.ahead)
+		c.ahead = c.ahead[n:]
+		return n, nil
+	}
 	for {
 		if err := c.begin(&c.read); err != nil {
 			return 0, err

@@ -88,28 +88,33 @@ func TestDrainUnderLoad(t *testing.T) {
 		name   string
 		tls    *tls.Config
 		http2  bool
+		path   string
 		rounds int
 	}{
-		{"http/1.1", nil, false, 10},
-		{"http/1.1 over tls", overTLS, false, 3},
-		{"http/2", overTLS, true, 3},
+		{"http/1.1", nil, false, "/", 10},
+		{"the front", nil, false, "/hot", 10},
+		{"http/1.1 over tls", overTLS, false, "/", 3},
+		{"http/2", overTLS, true, "/", 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for range tt.rounds {
-				drainUnderLoad(t, tt.tls, tt.http2)
+				drainUnderLoad(t, tt.tls, tt.http2, tt.path)
 			}
 		})
 	}
 }
 
-func drainUnderLoad(t *testing.T, tlsConfig *tls.Config, http2 bool) {
+func drainUnderLoad(t *testing.T, tlsConfig *tls.Config, http2 bool, path string) {
 	const clients = 32
-	var entered, answered atomic.Int64
-	r := start(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	var entered, answered, fronted atomic.Int64
+	r := start(t, hotHandler{http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		entered.Add(1)
+		if _, ok := w.(*exchange); ok {
+			fronted.Add(1)
+		}
 		body, _ := io.ReadAll(req.Body)
 		_, _ = w.Write(body)
-	}), tlsConfig, 5*time.Second)
+	})}, tlsConfig, 5*time.Second)
 	scheme := "http"
 	if tlsConfig != nil {
 		scheme = "https"
@@ -121,7 +126,7 @@ func drainUnderLoad(t *testing.T, tlsConfig *tls.Config, http2 bool) {
 			client := keepAliveClient(http2)
 			defer client.CloseIdleConnections()
 			for {
-				reused, err := post(client, scheme+"://"+r.addr, body)
+				reused, err := post(client, scheme+"://"+r.addr+path, body)
 				if err == nil {
 					answered.Add(1)
 					continue
@@ -143,6 +148,9 @@ func drainUnderLoad(t *testing.T, tlsConfig *tls.Config, http2 bool) {
 	wg.Wait()
 	if entered.Load() != answered.Load() {
 		t.Errorf("%d requests reached the handler, %d were answered", entered.Load(), answered.Load())
+	}
+	if hot := path == "/hot"; hot != (fronted.Load() == entered.Load()) || !hot && fronted.Load() > 0 {
+		t.Errorf("the front answered %d requests of %d", fronted.Load(), entered.Load())
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 type router struct {
 	mux     *http.ServeMux
 	fixed   map[string]map[string]http.Handler // path without wildcards → method → handler
+	quiet   map[string]bool                    // path of a hot route
 	owners  map[string]http.Handler            // pattern of a route → who says that it takes other methods
 	methods []string                           // that some route takes
 	claims  []claim                            // the longest first
@@ -26,7 +27,7 @@ type claim struct {
 }
 
 func newRouter(a *API) *router {
-	rt := &router{mux: http.NewServeMux(), fixed: map[string]map[string]http.Handler{}, owners: map[string]http.Handler{}}
+	rt := &router{mux: http.NewServeMux(), fixed: map[string]map[string]http.Handler{}, quiet: map[string]bool{}, owners: map[string]http.Handler{}}
 	refused := newSampler(10)
 	var nothing http.Handler
 	for _, d := range append(slices.Clone(a.Dialects), a.Fallback) {
@@ -59,7 +60,13 @@ func (rt *router) add(route *Route, h, wrongMethod http.Handler) {
 		rt.fixed[route.Path] = map[string]http.Handler{}
 	}
 	rt.fixed[route.Path][route.Method] = h
+	if route.Quiet && route.Method == http.MethodPost {
+		rt.quiet[route.Path] = true
+	}
 }
+
+// hot reports whether a POST to a path is for a hot route.
+func (rt *router) hot(path string) bool { return rt.quiet[path] }
 
 // bar keeps the mux from redirecting /tree to a route at /tree/, by giving it
 // the former too.
