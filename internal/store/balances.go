@@ -34,7 +34,8 @@ type balances struct {
 
 	// For the one writer alone.
 	journal int64      // the number of its last row
-	first   int64      // the number of its first row
+	first   int64      // the number of the first row that is needed
+	deleted int64      // below which rows are deleted
 	dirty   []*account // whose rows are behind the journal, the longest first
 	swept   time.Time
 }
@@ -78,6 +79,7 @@ type spending struct {
 	entries []byte    // of the journal
 	row     int64     // of the journal
 	folding []fold
+	before  int64 // below which rows of the journal are deleted; 0: none
 }
 
 func newBalances(s *Store) *balances {

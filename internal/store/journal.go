@@ -45,12 +45,14 @@ func eachEntry(b []byte, fn func(id string, rev, remaining, refilledAt int64)) e
 // Bounds of the journal. When it is longer than foldAfter rows, each commit
 // brings the rows of foldEach accounts up to date, so that it does not grow
 // and no commit takes long; what is left when nothing has been spent for
-// foldIdle follows then.
+// foldIdle follows then. Rows of the journal that are not needed any more are
+// deleted when there are deleteAfter of them.
 const (
-	foldAfter = 1000
-	foldEach  = 8
-	foldMost  = 500
-	foldIdle  = time.Second
+	foldAfter   = 4000
+	foldEach    = 8
+	foldMost    = 500
+	foldIdle    = time.Second
+	deleteAfter = 500
 
 	// sweepEvery is how often accounts that nobody uses are let go, and
 	// keepIdle how long they are kept.
@@ -131,13 +133,16 @@ func (b *balances) take() *spending {
 	}
 	b.journal++
 	s.row, s.folding = b.journal, b.folding()
+	if before := b.oldest(len(s.folding)); len(s.folding) > 0 && before-b.deleted >= deleteAfter {
+		s.before = before
+	}
 	return s
 }
 
 // job returns what writes a spending, with some of the rows that are behind.
 func (b *balances) job(s *spending) *job {
 	return &job{ctx: context.Background(), one: len(s.folding) == 0, run: func(t *txn) error {
-		if err := t.foldRows(s.folding, b.oldest(len(s.folding))); err != nil {
+		if err := t.foldRows(s.folding, s.before); err != nil {
 			return err
 		}
 		_, err := t.exec(`INSERT INTO journal (id, entries) VALUES ($1, $2)`, s.row, s.entries)
@@ -155,6 +160,7 @@ func (b *balances) end(s *spending, err error) {
 		return
 	}
 	b.folded(s.folding)
+	b.deleted = max(b.deleted, s.before)
 	for i, a := range s.accounts {
 		b.landed(a, s, s.states[i], s.row)
 	}
@@ -247,15 +253,15 @@ func (b *balances) folded(done []fold) {
 }
 
 // foldRows brings rows up to date, and deletes the rows of the journal below
-// one.
+// one; 0: none.
 func (t *txn) foldRows(folding []fold, before int64) error {
-	if len(folding) == 0 {
-		return nil
-	}
 	for _, f := range folding {
 		if err := t.fold(f.account.id, f.state); err != nil {
 			return err
 		}
+	}
+	if before == 0 {
+		return nil
 	}
 	_, err := t.exec(`DELETE FROM journal WHERE id < $1`, before)
 	return err

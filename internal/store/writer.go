@@ -104,7 +104,7 @@ func (w *groupWriter) loop() {
 
 // gatherTurns is how often those who are about to spend are let in before a
 // commit. A timer would make those who are few wait for nobody.
-const gatherTurns = 2
+const gatherTurns = 10
 
 // fold brings the rows of some accounts up to date, and reports whether others
 // are left. What cannot be written now stays in the journal.
