@@ -91,27 +91,29 @@ func TestRecordTableReaders(t *testing.T) {
 	group.Wait()
 }
 
-// TestTally closes tallies while uses are counted: every use is in one of them.
+// TestTally closes tallies while uses are counted: every use is in one of them,
+// together with what it took.
 func TestTally(t *testing.T) {
 	const uses = 20_000
 	rec := &Record{}
 	var mu sync.Mutex
 	var closed int64
+	var took Charged
 	closeTally := func() {
 		mu.Lock()
 		defer mu.Unlock()
 		if old := rec.Tally(); old != nil {
-			n, _ := old.Close()
-			closed += n
+			n, charged, _ := old.Close()
+			closed, took = closed+n, took.Plus(charged)
 		}
 		rec.SetTally(new(Tally))
 	}
 	closeTally()
 	var group sync.WaitGroup
-	for range 4 {
+	for g := range int64(4) { // one of them takes nothing
 		group.Go(func() {
 			for i := range uses {
-				for !rec.Tally().Add(1, time.Now()) {
+				for !rec.Tally().Add(1, Charged{g, 10 * g}, time.Now()) {
 				}
 				if i%100 == 0 {
 					closeTally()
@@ -121,16 +123,16 @@ func TestTally(t *testing.T) {
 	}
 	group.Wait()
 	closeTally()
-	if closed != 4*uses {
-		t.Errorf("%d uses were counted, of %d", closed, 4*uses)
+	if want := (Charged{6 * uses, 60 * uses}); closed != 4*uses || took != want {
+		t.Errorf("%d uses were counted that took %+v, of %d and %+v", closed, took, 4*uses, want)
 	}
 	tally, at := new(Tally), time.UnixMilli(1e12)
-	tally.Add(1, at)
-	tally.Add(2, at.Add(-time.Hour))
-	if n, seen := tally.Close(); n != 3 || !seen.Equal(at) {
-		t.Errorf("%d uses, the last at %v", n, seen)
+	tally.Add(1, Charged{5, 0}, at)
+	tally.Add(2, Charged{0, 7}, at.Add(-time.Hour))
+	if n, charged, seen := tally.Close(); n != 3 || charged != (Charged{5, 7}) || !seen.Equal(at) {
+		t.Errorf("%d uses that took %+v, the last at %v", n, charged, seen)
 	}
-	if tally.Add(1, at) {
+	if tally.Add(1, Charged{}, at) || tally.Add(1, Charged{1, 1}, at) {
 		t.Error("a closed tally takes a use")
 	}
 }

@@ -100,6 +100,7 @@ func calls(h *home) []call {
 		{"UpdateWorkspace", "workspaces.*.update", true, func(by keys.Actor) error { _, err := m.UpdateWorkspace(ctx, by, root, nil, none); return err }},
 		{"DeleteWorkspace", "workspaces.*.delete", true, func(by keys.Actor) error { return m.DeleteWorkspace(ctx, by, root, none) }},
 		{"Events", "events.*.read", false, func(by keys.Actor) error { _, err := m.Events(ctx, by, keys.EventFilter{}); return err }},
+		{"Usage", "usage.*.read", false, func(by keys.Actor) error { _, _, err := m.Usage(ctx, by, keys.UsageQuery{}); return err }},
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 type Manager struct {
 	Store  Store
 	Ledger Ledger
+	Counts Usage
 	Vault  *Vault
 	Clock  Clock
 

@@ -265,32 +265,22 @@ type ReplyStore interface {
 	PruneReplies(ctx context.Context, now time.Time, limit int) (int, error)
 }
 
-// A Count is how often verifications of one key had one outcome in one hour.
-type Count struct {
-	WorkspaceID, KeyspaceID, KeyID, OwnerID string
-
-	Outcome Outcome
-	Hour    time.Time
-	N       int64
-}
-
-// A LastUse is when a secret was last seen to be used.
-type LastUse struct {
-	KeyID, SecretID string
-
-	At time.Time
-}
-
 // UsageStore keeps counts of verifications. They outlive the key.
 type UsageStore interface {
-	// AddUsage must add counts to those that are there, and move last uses
-	// forward, never back.
+	// AddUsage must add counts to those that are there, all or none, and move
+	// last uses forward, never back.
 	AddUsage(ctx context.Context, counts []Count, uses []LastUse) error
 
 	// CountUsage must sum the counts of a key and outcome in [from, to).
 	CountUsage(ctx context.Context, keyID string, outcome Outcome, from, to time.Time) (int64, error)
 
-	// PruneUsage must delete at most limit counts older than before.
+	// SumUsage must add up the counts that f selects, the newest bucket first
+	// and within it by outcome, key, owner and tag. It may give up with an
+	// Unavailable error when ctx ends.
+	SumUsage(ctx context.Context, workspaceID string, f UsageFilter) ([]UsageSum, error)
+
+	// PruneUsage must delete at most limit rows of counts that are older than
+	// before, and say how many; none when none is left.
 	PruneUsage(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
@@ -321,8 +311,14 @@ type Limiter interface {
 
 // Recorder hears of uses. It must not block.
 type Recorder interface {
-	// Verified counts a use of a key, whatever its outcome.
-	Verified(rec *Record, outcome Outcome, now time.Time)
+	// Verified counts a use of a key, whatever its outcome, under its tags, with
+	// what it took. It does not keep tags.
+	Verified(rec *Record, outcome Outcome, tags []string, took Charged, now time.Time)
+
+	// Spent notes money that was spent by a key outside of a verification, of
+	// which nothing is counted; it may be less than none. Of k only its id,
+	// workspace, keyspace and owner are asked.
+	Spent(k *Key, micros int64, now time.Time)
 
 	// Seen notes that a secret was presented and found good.
 	Seen(rec *Record, now time.Time)
@@ -332,6 +328,9 @@ type Recorder interface {
 type Usage interface {
 	// Accepted must return how many uses of a key were accepted in [from, to).
 	Accepted(ctx context.Context, keyID string, from, to time.Time) (int64, error)
+
+	// Sums must add up what was counted, as [UsageStore.SumUsage] does.
+	Sums(ctx context.Context, workspaceID string, f UsageFilter) ([]UsageSum, error)
 }
 
 // A Clock tells the time.

@@ -95,6 +95,9 @@ type Verification struct {
 	Limits  []ratelimit.Decision
 	Credits *Credits
 
+	// Took is what the use took.
+	Took Charged
+
 	// Missing is what was asked for and not held, with
 	// [InsufficientPermissions].
 	Missing permission.Query
@@ -146,7 +149,7 @@ func (vr *Verifier) Verify(ctx context.Context, by *Actor, req *VerifyRequest) (
 		if req.Mode == Inspection {
 			return v, nil
 		}
-		vr.Recorder.Verified(rec, v.Outcome, now)
+		vr.Recorder.Verified(rec, v.Outcome, req.Tags, Charged{}, now)
 		if err := vr.look(ctx, &v, req); err != nil {
 			return v, err
 		}
@@ -162,7 +165,7 @@ func (vr *Verifier) Verify(ctx context.Context, by *Actor, req *VerifyRequest) (
 	}
 
 	// 4. Count.
-	vr.Recorder.Verified(rec, v.Outcome, now)
+	vr.Recorder.Verified(rec, v.Outcome, req.Tags, v.Took, now)
 	return v, vr.purge(ctx, &v)
 }
 
@@ -267,6 +270,9 @@ func (vr *Verifier) take(ctx context.Context, v *Verification, req *VerifyReques
 func (vr *Verifier) spend(ctx context.Context, v *Verification, cost int64, clamp bool) (*Credits, bool, error) {
 	for {
 		credits, ok, err := vr.Ledger.SpendCredits(ctx, v.Record.Key.AccountID, cost, v.At)
+		if ok && err == nil && credits != nil {
+			v.Took.Credits = cost
+		}
 		if ok || err != nil || !clamp || credits.Remaining <= 0 {
 			return credits, ok, err
 		}

@@ -32,10 +32,11 @@ func record(i int) *keys.Record {
 func TestCountingAgainAllocatesNothing(t *testing.T) {
 	r := New(nil)
 	rec, now := record(1), time.Now()
-	r.Verified(rec, keys.Valid, now)
+	r.Verified(rec, keys.Valid, nil, keys.Charged{}, now)
 	if n := testing.AllocsPerRun(100, func() {
 		now = now.Add(time.Microsecond)
-		r.Verified(rec, keys.Valid, now)
+		r.Verified(rec, keys.Valid, nil, keys.Charged{}, now)
+		r.Verified(rec, keys.Valid, nil, keys.Charged{Credits: 1, Micros: 1}, now)
 		r.Seen(rec, now)
 	}); n > 0 {
 		t.Errorf("Verified and Seen of a key that is counted already: %v allocations, want 0", n)
@@ -48,24 +49,39 @@ func BenchmarkVerified(b *testing.B) {
 		b.Run(fmt.Sprintf("keys=%d", n), func(b *testing.B) {
 			r, recs := New(nil), records(n)
 			for _, rec := range recs {
-				r.Verified(rec, keys.Valid, now)
+				r.Verified(rec, keys.Valid, nil, keys.Charged{}, now)
 			}
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
-				r.Verified(recs[i%n], keys.Valid, now)
+				r.Verified(recs[i%n], keys.Valid, nil, keys.Charged{}, now)
 			}
 		})
 		b.Run(fmt.Sprintf("parallel/keys=%d", n), func(b *testing.B) {
 			r, recs := New(nil), records(n)
 			for _, rec := range recs {
-				r.Verified(rec, keys.Valid, now)
+				r.Verified(rec, keys.Valid, nil, keys.Charged{}, now)
 			}
 			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {
 				for i := rand.IntN(n); pb.Next(); i++ {
-					r.Verified(recs[i%n], keys.Valid, now)
+					r.Verified(recs[i%n], keys.Valid, nil, keys.Charged{}, now)
 				}
 			})
+		})
+	}
+}
+
+// BenchmarkVerifiedApart is the cost of uses that more is to be told of: what
+// they took, and their tags.
+func BenchmarkVerifiedApart(b *testing.B) {
+	now := time.Now()
+	for name, tags := range map[string][]string{"charged": nil, "tags=1": {"endpoint=/export"}, "tags=3": {"endpoint=/export", "region=eu", "plan=pro"}} {
+		b.Run(name, func(b *testing.B) {
+			r, recs := New(nil), records(1000)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				r.Verified(recs[i%1000], keys.Valid, tags, keys.Charged{Credits: 1}, now)
+			}
 		})
 	}
 }
@@ -77,7 +93,7 @@ func BenchmarkFirst(b *testing.B) {
 	r := New(nil)
 	for b.Loop() {
 		for _, rec := range recs {
-			r.Verified(rec, keys.Valid, now)
+			r.Verified(rec, keys.Valid, nil, keys.Charged{}, now)
 		}
 		b.StopTimer()
 		for i := range r.shards {

@@ -22,9 +22,14 @@ const (
 	// long writes are still begun when the recorder stops.
 	batchTime = 3 * time.Second
 	lastFlush = 3 * time.Second
+
+	// maxReading is how many sums are read at once, and readTime how long one
+	// may take, so that readers of usage leave the store to others.
+	maxReading = 2
+	readTime   = 5 * time.Second
 )
 
-// Run writes what was counted once a second until ctx ends, and then once
+// Run writes what was counted every few seconds until ctx ends, and then once
 // more, for at most a few seconds. It returns what kept it from writing the
 // rest.
 func (r *Recorder) Run(ctx context.Context) error {
@@ -58,6 +63,32 @@ func (r *Recorder) Accepted(ctx context.Context, keyID string, from, to time.Tim
 	return r.store.CountUsage(ctx, keyID, keys.Valid, from, to)
 }
 
+// Sums adds up what was counted, that which was answered just now included.
+func (r *Recorder) Sums(ctx context.Context, workspaceID string, f keys.UsageFilter) ([]keys.UsageSum, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
+	select {
+	case r.reading <- struct{}{}:
+		defer func() { <-r.reading }()
+	case <-ctx.Done():
+		return nil, keys.Errorf(keys.Unavailable, "others are reading usage; try again")
+	}
+	shards := r.shards[:]
+	if f.KeyID != "" {
+		i := shardOf(f.KeyID)
+		shards = r.shards[i : i+1]
+	}
+	if err := r.flush(ctx, shards); err != nil {
+		return nil, err
+	}
+	sums, err := r.store.SumUsage(ctx, workspaceID, f)
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return nil, &keys.Error{Code: keys.Unavailable, Err: err,
+			Message: "this takes too long to add up; ask for less time, or for one key, identity, keyspace or tag"}
+	}
+	return sums, err
+}
+
 // flush writes what was counted in some shards, and what a flush before could
 // not write. One goes on at a time, so that a reader who flushes finds what
 // another had in hand written.
@@ -77,47 +108,59 @@ func (r *Recorder) flush(ctx context.Context, shards []shard) error {
 // collect moves what was counted in a shard to what is to be written.
 func (r *Recorder) collect(s *shard) {
 	s.mu.Lock()
-	n := len(s.tallies)
+	n, apart := len(s.tallies), len(s.apart)
+	r.forgetSets(s)
 	s.mu.Unlock()
-	if n == 0 {
+	if n+apart == 0 {
 		return
 	}
-	// The new map is made outside the lock, as large as the old one was: the
-	// keys of this second are likely those of the next.
-	fresh := make(map[tallyID]*keys.Tally, n)
+	// The new maps are made outside the lock, as large as the old ones were: the
+	// keys of this moment are likely those of the next.
+	fresh, freshApart := make(map[tallyID]*keys.Tally, n), make(map[keys.Count]*sum, apart)
 	s.mu.Lock()
-	tallies := s.tallies
-	s.tallies = fresh
+	tallies, sums := s.tallies, s.apart
+	s.tallies, s.apart = fresh, freshApart
 	s.mu.Unlock()
 
+	done := int64(len(tallies))
 	for id, t := range tallies {
 		k := &id.rec.Key
-		n, seen := t.Close()
-		if n > 0 {
-			row := keys.Count{
+		n, took, seen := t.Close()
+		if all := (sum{n, took}); all != (sum{}) {
+			r.keep(keys.Count{
 				WorkspaceID: k.WorkspaceID, KeyspaceID: k.KeyspaceID, KeyID: k.ID, OwnerID: k.Owner.ID,
-				Outcome: keys.Outcome(id.outcome), Hour: time.Unix(int64(id.hour)*3600, 0).UTC(),
-			}
-			if before := r.counts[row]; before > 0 || r.room(n) {
-				r.counts[row] = before + n
-			}
+				Outcome: keys.Outcome(id.outcome), Hour: timeOf(id.hour),
+			}, all)
 		}
 		if keys.Outcome(id.outcome) != keys.Valid || id.rec.SecretID == "" { // A key that is declared has no secret in the store.
 			continue
 		}
 		row := keys.LastUse{KeyID: k.ID, SecretID: id.rec.SecretID}
-		if before, there := r.uses[row]; seen.After(before) && (there || r.room(1)) {
+		if before, there := r.uses[row]; seen.After(before) && (there || r.room(1, 1)) {
 			r.uses[row] = seen
 		}
 	}
-	r.unwritten.Store(int64(len(r.counts) + len(r.uses)))
-	r.tallied.Add(-int64(len(tallies)))
+	for row, all := range sums {
+		done += weight(&row)
+		r.keep(row, *all)
+	}
+	r.tallied.Add(-done)
 }
 
-// room reports whether one more row may wait; if not, what it stands for is
-// dropped.
-func (r *Recorder) room(uses int64) bool {
-	if int64(len(r.counts)+len(r.uses)) < r.limit {
+// keep holds a count until it is written.
+func (r *Recorder) keep(row keys.Count, all sum) {
+	before, there := r.counts[row]
+	if there || r.room(weight(&row), all.n) {
+		all.add(before)
+		r.counts[row] = all
+	}
+}
+
+// room makes room for one more row that waits, or reports that there is none;
+// then what it stands for is dropped.
+func (r *Recorder) room(weight, uses int64) bool {
+	if r.unwritten.Load()+weight <= r.limit {
+		r.unwritten.Add(weight)
 		return true
 	}
 	r.dropped.Add(uses)
@@ -157,25 +200,30 @@ func (r *Recorder) batches() iter.Seq2[[]keys.Count, []keys.LastUse] {
 	return func(yield func([]keys.Count, []keys.LastUse) bool) {
 		var counts []keys.Count
 		var uses []keys.LastUse
-		for row, n := range r.counts {
-			row.N = n
-			if counts = append(counts, row); len(counts) == batchRows {
-				if !yield(counts, nil) {
-					return
-				}
-				counts = nil
+		rows := 0
+		add := func(n int) bool { // where the batch is full it begins another
+			if rows += n; rows <= batchRows {
+				return true
 			}
+			more := yield(counts, uses)
+			counts, uses, rows = nil, nil, n
+			return more
+		}
+		for row, all := range r.counts {
+			if !add(1 + row.Tags.Len()) {
+				return
+			}
+			row.N, row.Charged = all.n, all.took
+			counts = append(counts, row)
 		}
 		for row, at := range r.uses {
-			row.At = at
-			if uses = append(uses, row); len(counts)+len(uses) == batchRows {
-				if !yield(counts, uses) {
-					return
-				}
-				counts, uses = nil, nil
+			if !add(1) {
+				return
 			}
+			row.At = at
+			uses = append(uses, row)
 		}
-		if len(counts)+len(uses) > 0 {
+		if rows > 0 {
 			yield(counts, uses)
 		}
 	}
@@ -197,13 +245,14 @@ func (r *Recorder) writeBatch(ctx context.Context, counts []keys.Count, uses []k
 	}
 	r.failing = false
 	for _, row := range counts {
-		row.N = 0
+		row.N, row.Charged = 0, keys.Charged{}
 		delete(r.counts, row)
+		r.unwritten.Add(-weight(&row))
 	}
 	for _, row := range uses {
 		row.At = time.Time{}
 		delete(r.uses, row)
 	}
-	r.unwritten.Store(int64(len(r.counts) + len(r.uses)))
+	r.unwritten.Add(-int64(len(uses)))
 	return nil
 }

@@ -1,7 +1,12 @@
-// Package usage counts verifications. It adds them up in memory by key, outcome
-// and hour, and writes the sums to a [keys.UsageStore] every few seconds, so
-// that no verification waits for storage. It keeps nothing itself: what was
-// written is the store's, and what uses cost is the ledger's.
+// Package usage counts verifications, the credits that they took and the money
+// that was spent. It adds them up in memory by key, outcome, hour and tags, and
+// writes the sums to a [keys.UsageStore] every few seconds, so that no
+// verification waits for storage. It keeps nothing itself: what was written is
+// the store's, and balances are the ledger's.
+//
+// A key has at most a thousand different sets of tags an hour; the uses with
+// more are counted as if they had the one tag "other". A process that begins
+// anew begins that count anew.
 //
 // A process that dies loses the counts that it has not written yet, those of
 // the last few seconds. While the store cannot be reached, counts wait in
@@ -28,7 +33,8 @@ const (
 	shardCount = 64
 
 	// maxWaiting bounds the entries of the present interval, and those that
-	// could not be written before; each takes some 200 bytes.
+	// could not be written before; each takes some 200 bytes. One whose tags
+	// take more counts as several.
 	maxWaiting = 1 << 20
 )
 
@@ -46,11 +52,19 @@ type Recorder struct {
 	unwritten atomic.Int64 // entries in counts and uses
 	dropped   atomic.Int64
 	failures  atomic.Int64
+	sets      atomic.Int64 // of tags, in the shards
 
+	reading  chan struct{}              // holds a token for each sum that is being read
 	flushing chan struct{}              // holds a token while a flush goes on, which alone touches what follows
-	counts   map[keys.Count]int64       // not written yet; the keys have no N
+	counts   map[keys.Count]sum         // not written yet; the keys have nothing but what they are of
 	uses     map[keys.LastUse]time.Time // not written yet; the keys have no At
 	failing  bool                       // the last write failed
+}
+
+// A sum is how many uses there were, and what they took.
+type sum struct {
+	n    int64
+	took keys.Charged
 }
 
 var (
@@ -63,7 +77,9 @@ var (
 type shard struct {
 	mu      sync.Mutex
 	tallies map[tallyID]*keys.Tally
-	_       [48]byte // to the end of a cache line
+	apart   map[keys.Count]*sum  // with tags, or spent outside of a verification; the keys are as in counts
+	tagged  map[keyHour][]uint64 // the sets of tags that a key had in an hour, hashed
+	latest  int32                // the hour in which something was last counted here
 }
 
 // A tallyID is what uses are counted by while they come. A record stands for
@@ -77,44 +93,57 @@ type tallyID struct {
 
 // New returns a recorder that writes to store once [Recorder.Run] runs.
 func New(store keys.UsageStore) *Recorder {
-	r := &Recorder{store: store, limit: maxWaiting, flushing: make(chan struct{}, 1)}
+	r := &Recorder{store: store, limit: maxWaiting, flushing: make(chan struct{}, 1), reading: make(chan struct{}, maxReading)}
 	r.forget()
 	for i := range r.shards {
-		r.shards[i].tallies = make(map[tallyID]*keys.Tally)
+		r.shards[i] = shard{tallies: map[tallyID]*keys.Tally{}, apart: map[keys.Count]*sum{}, tagged: map[keyHour][]uint64{}}
 	}
 	return r
 }
 
 func (r *Recorder) forget() {
-	r.counts, r.uses = make(map[keys.Count]int64), make(map[keys.LastUse]time.Time)
+	r.counts, r.uses = make(map[keys.Count]sum), make(map[keys.LastUse]time.Time)
 }
 
 // Verified counts a use of a key. An accepted one is also the last use of its
 // secret.
-func (r *Recorder) Verified(rec *keys.Record, outcome keys.Outcome, now time.Time) {
+func (r *Recorder) Verified(rec *keys.Record, outcome keys.Outcome, tags []string, took keys.Charged, now time.Time) {
+	n := int64(1)
+	if len(tags) > 0 {
+		r.countApart(&rec.Key, outcome, keys.NewTagSet(tags), sum{1, took}, now)
+		if outcome != keys.Valid {
+			return
+		}
+		n, took = 0, keys.Charged{} // what is left is to note the last use
+	}
 	if outcome == keys.Valid {
-		if t := rec.Tally(); t != nil && t.Hour == hourOf(now) && t.Add(1, now) {
+		if t := rec.Tally(); t != nil && t.Hour == hourOf(now) && t.Add(n, took, now) {
 			return
 		}
 	}
-	r.note(rec, outcome, 1, now)
+	r.note(rec, outcome, n, took, now)
 }
 
 // Seen notes that a secret was presented and found good.
 func (r *Recorder) Seen(rec *keys.Record, now time.Time) {
-	r.note(rec, keys.Valid, 0, now)
+	r.note(rec, keys.Valid, 0, keys.Charged{}, now)
 }
 
-func (r *Recorder) note(rec *keys.Record, outcome keys.Outcome, n int64, now time.Time) {
+// Spent adds money that was spent outside of a verification.
+func (r *Recorder) Spent(k *keys.Key, micros int64, now time.Time) {
+	if micros != 0 {
+		r.countApart(k, keys.Valid, "", sum{0, keys.Charged{Micros: micros}}, now)
+	}
+}
+
+func (r *Recorder) note(rec *keys.Record, outcome keys.Outcome, n int64, took keys.Charged, now time.Time) {
 	id := tallyID{rec, hourOf(now), int32(outcome)}
 	s := &r.shards[shardOf(rec.Key.ID)]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.tallies[id]
 	if t == nil {
-		if r.tallied.Add(1) > r.limit {
-			r.tallied.Add(-1)
-			r.dropped.Add(1)
+		if !r.admit(1) {
 			return
 		}
 		t = &keys.Tally{Hour: id.hour}
@@ -123,10 +152,23 @@ func (r *Recorder) note(rec *keys.Record, outcome keys.Outcome, n int64, now tim
 			rec.SetTally(t)
 		}
 	}
-	t.Add(n, now) // It is in the map, and closed when it no longer is.
+	t.Add(n, took, now) // It is in the map, and closed when it no longer is.
+}
+
+// admit reports whether one more entry may be held until the next flush; if
+// not, the use is dropped.
+func (r *Recorder) admit(weight int64) bool {
+	if r.tallied.Add(weight) <= r.limit {
+		return true
+	}
+	r.tallied.Add(-weight)
+	r.dropped.Add(1)
+	return false
 }
 
 func hourOf(now time.Time) int32 { return int32(now.Unix() / 3600) }
+
+func timeOf(hour int32) time.Time { return time.Unix(int64(hour)*3600, 0).UTC() }
 
 var seed = maphash.MakeSeed()
 

@@ -75,16 +75,16 @@ func TestUsesAreCountedByKeyOutcomeAndHour(t *testing.T) {
 	}}
 	r, a, b := New(w), record(1), record(2)
 	for i := range 5 {
-		r.Verified(a, keys.Valid, hour.Add(time.Duration(i)*time.Minute))
+		r.Verified(a, keys.Valid, nil, keys.Charged{}, hour.Add(time.Duration(i)*time.Minute))
 	}
-	r.Verified(a, keys.RateLimited, hour)
-	r.Verified(a, keys.Valid, hour.Add(time.Hour))
-	r.Verified(a, keys.Valid, hour.Add(-time.Millisecond))
+	r.Verified(a, keys.RateLimited, nil, keys.Charged{}, hour)
+	r.Verified(a, keys.Valid, nil, keys.Charged{}, hour.Add(time.Hour))
+	r.Verified(a, keys.Valid, nil, keys.Charged{}, hour.Add(-time.Millisecond))
 	again := record(1) // the same key, whose record was read anew
-	r.Verified(again, keys.Valid, hour.Add(time.Hour-time.Millisecond))
+	r.Verified(again, keys.Valid, nil, keys.Charged{}, hour.Add(time.Hour-time.Millisecond))
 	r.Seen(a, hour)
 	for _, o := range keys.Outcomes {
-		r.Verified(b, o, hour)
+		r.Verified(b, o, nil, keys.Charged{}, hour)
 	}
 	flush(t, r)
 
@@ -105,7 +105,7 @@ func TestUsesAreCountedByKeyOutcomeAndHour(t *testing.T) {
 	if st := r.Stats(); st != (Stats{}) {
 		t.Errorf("Stats = %+v, want none", st)
 	}
-	r.Verified(a, keys.Valid, hour)
+	r.Verified(a, keys.Valid, nil, keys.Charged{}, hour)
 	flush(t, r)
 	wantCount(t, s, a, keys.Valid, 7)
 }
@@ -131,9 +131,9 @@ func TestLastUse(t *testing.T) {
 			t.Errorf("the key was last used at %v, its secret at %v (%v), want %v", k.LastUsedAt, k.Secrets[0].LastUsedAt, err, want)
 		}
 	}
-	r.Verified(rec, keys.RateLimited, hour)
+	r.Verified(rec, keys.RateLimited, nil, keys.Charged{}, hour)
 	wantUse(time.Time{})
-	r.Verified(rec, keys.Valid, hour.Add(time.Second))
+	r.Verified(rec, keys.Valid, nil, keys.Charged{}, hour.Add(time.Second))
 	wantUse(hour.Add(time.Second))
 	r.Seen(rec, hour.Add(3*time.Second))
 	r.Seen(rec, hour.Add(2*time.Second)) // a clock that stepped back
@@ -163,9 +163,9 @@ func TestAcceptedSeesWhatWasAnswered(t *testing.T) {
 		other := record(10 + i)
 		wg.Go(func() {
 			for n := range int64(25) {
-				r.Verified(rec, keys.Valid, hour)
-				r.Verified(other, keys.Valid, hour)
-				r.Verified(other, keys.Expired, hour)
+				r.Verified(rec, keys.Valid, nil, keys.Charged{}, hour)
+				r.Verified(other, keys.Valid, nil, keys.Charged{}, hour)
+				r.Verified(other, keys.Expired, nil, keys.Charged{}, hour)
 				got, err := r.Accepted(t.Context(), other.Key.ID, hour, hour.Add(time.Hour))
 				if err != nil || got != n+1 {
 					t.Errorf("Accepted = %d, %v after %d uses", got, err, n+1)
@@ -193,7 +193,7 @@ func TestBatchesAreBounded(t *testing.T) {
 	w := &tap{UsageStore: open(t)}
 	r, recs := New(w), records(700) // 700 counts and as many last uses
 	for _, rec := range recs {
-		r.Verified(rec, keys.Valid, hour)
+		r.Verified(rec, keys.Valid, nil, keys.Charged{}, hour)
 	}
 	flush(t, r)
 	total := 0
@@ -218,7 +218,7 @@ func TestFailedWritesAreTriedAgain(t *testing.T) {
 	r.Failed = func(err error) { heard = append(heard, err) }
 	for range 3 {
 		for _, rec := range recs {
-			r.Verified(rec, keys.Valid, hour)
+			r.Verified(rec, keys.Valid, nil, keys.Charged{}, hour)
 		}
 		if err := r.Flush(t.Context()); !keys.Is(err, keys.Unavailable) {
 			t.Fatalf("Flush = %v, want %v", err, errDown)
@@ -257,7 +257,7 @@ func TestOneBadRowDoesNotHoldUpTheRest(t *testing.T) {
 	w := &tap{UsageStore: open(t), before: refuse}
 	r := New(w)
 	for _, rec := range records(1200) {
-		r.Verified(rec, keys.Expired, hour)
+		r.Verified(rec, keys.Expired, nil, keys.Charged{}, hour)
 	}
 	if err := r.Flush(t.Context()); err == nil {
 		t.Fatal("Flush wrote the bad row")
@@ -278,8 +278,8 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 	r.limit = 10
 	for range 2 {
 		for _, rec := range recs {
-			r.Verified(rec, keys.Expired, hour)
-			r.Verified(rec, keys.Expired, hour)
+			r.Verified(rec, keys.Expired, nil, keys.Charged{}, hour)
+			r.Verified(rec, keys.Expired, nil, keys.Charged{}, hour)
 		}
 		if r.Flush(t.Context()) == nil {
 			t.Fatal("Flush wrote to a store that is down")
@@ -290,7 +290,7 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 		t.Errorf("Stats = %+v, want %+v", r.Stats(), want)
 	}
 	for _, rec := range recs[10:] {
-		r.Verified(rec, keys.Expired, hour)
+		r.Verified(rec, keys.Expired, nil, keys.Charged{}, hour)
 	}
 	for range 3 { // These are admitted now, but find no room beside those that wait.
 		if r.Flush(t.Context()) == nil {
@@ -302,7 +302,7 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 	}
 	w.before = nil
 	flush(t, r)
-	r.Verified(recs[19], keys.Expired, hour)
+	r.Verified(recs[19], keys.Expired, nil, keys.Charged{}, hour)
 	flush(t, r)
 	wantCount(t, w, recs[9], keys.Expired, 4)
 	wantCount(t, w, recs[10], keys.Expired, 0)
@@ -314,7 +314,7 @@ func TestAReaderWhoGivesUpBreaksOffNoWrite(t *testing.T) {
 	w := &tap{UsageStore: open(t), before: func([]keys.Count, []keys.LastUse) error { cancel(); return nil }}
 	r, recs := New(w), records(2*batchRows)
 	for _, rec := range recs {
-		r.Verified(rec, keys.Expired, hour)
+		r.Verified(rec, keys.Expired, nil, keys.Charged{}, hour)
 	}
 	if err := r.Flush(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Flush = %v, want %v", err, context.Canceled)
@@ -334,14 +334,14 @@ func TestRun(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
-	r.Verified(rec, keys.Valid, hour)
+	r.Verified(rec, keys.Valid, nil, keys.Charged{}, hour)
 	for began := time.Now(); r.Stats().Waiting > 0; time.Sleep(20 * time.Millisecond) {
 		if time.Since(began) > 5*time.Second {
 			t.Fatal("Run wrote nothing in 5 s")
 		}
 	}
 	wantCount(t, s, rec, keys.Valid, 1)
-	r.Verified(rec, keys.Valid, hour)
+	r.Verified(rec, keys.Valid, nil, keys.Charged{}, hour)
 	stop()
 	if err := <-ended; err != nil {
 		t.Errorf("Run = %v", err)
@@ -361,7 +361,7 @@ func TestAStuckStoreIsNotWaitedForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := New(stuck{})
 		for _, rec := range records(2 * batchRows) {
-			r.Verified(rec, keys.Valid, time.Now())
+			r.Verified(rec, keys.Valid, nil, keys.Charged{}, time.Now())
 		}
 		began := time.Now()
 		if err := r.Flush(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
