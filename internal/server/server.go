@@ -51,7 +51,6 @@ type Server struct {
 	cache   *keys.Cache
 	lock    *dirLock
 	clock   keys.Clock
-	retain  time.Duration
 	stop    context.CancelFunc
 	chores  sync.WaitGroup
 }
@@ -69,7 +68,7 @@ type Options struct {
 // Open puts the parts together over the data directory, which it makes where
 // there is none.
 func Open(ctx context.Context, cfg Config, o Options) (_ *Server, err error) {
-	s := &Server{cfg: cfg, log: o.Log, clock: o.Clock, retain: cfg.EventsRetention, limiter: &ratelimit.Local{}}
+	s := &Server{cfg: cfg, log: o.Log, clock: o.Clock, limiter: &ratelimit.Local{}}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -257,8 +256,11 @@ func (s *Server) prune(ctx context.Context) {
 			}
 		}
 		each("replies", func() (int, error) { return s.store.PruneReplies(ctx, now, batch) })
-		if s.retain > 0 {
-			each("events", func() (int, error) { return s.store.PruneEvents(ctx, now.Add(-s.retain), batch) })
+		if keep := s.cfg.EventsRetention; keep > 0 {
+			each("events", func() (int, error) { return s.store.PruneEvents(ctx, now.Add(-keep), batch) })
+		}
+		if keep := s.cfg.UsageRetention; keep > 0 {
+			each("usage", func() (int, error) { return s.store.PruneUsage(ctx, now.Add(-keep), batch) })
 		}
 		select {
 		case <-ctx.Done():

@@ -33,6 +33,7 @@ type Config struct {
 	InsecureBind    bool           // may listen beyond loopback without TLS
 	Durability      string         // of what credits are spent: strict or relaxed
 	EventsRetention time.Duration  // how long audit events are kept; 0 keeps them all
+	UsageRetention  time.Duration  // how long counts of verifications are kept; 0 keeps them all
 	LogLevel        slog.Level
 	LogFormat       string        // auto, text or json
 	ShutdownGrace   time.Duration // how long requests may take to end at shutdown
@@ -163,6 +164,11 @@ var Settings = []*Setting{
 		Name: "events_retention", Form: "DURATION", Default: "400d",
 		Text: "How long audit events are kept; 0 keeps them for ever.",
 		set:  func(c *Config, v string) (err error) { c.EventsRetention, err = parseDuration(v); return err },
+	},
+	{
+		Name: "usage_retention", Form: "DURATION", Default: "400d",
+		Text: "How long counts of verifications are kept; 0 keeps them for ever.",
+		set:  func(c *Config, v string) (err error) { c.UsageRetention, err = parseDuration(v); return err },
 	},
 	{
 		Name: "log_level", Form: "LEVEL", Default: "info",

@@ -29,7 +29,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Config{
-		Addr: "127.0.0.1:8080", DataDir: "latchkey-data", Dialects: dialects, Durability: "strict", EventsRetention: 400 * 24 * time.Hour,
+		Addr: "127.0.0.1:8080", DataDir: "latchkey-data", Dialects: dialects, Durability: "strict", EventsRetention: 400 * 24 * time.Hour, UsageRetention: 400 * 24 * time.Hour,
 		LogLevel: slog.LevelInfo, LogFormat: "auto", ShutdownGrace: 10 * time.Second,
 	}
 	if diff := diffConfig(want, c); diff != "" {
@@ -46,14 +46,14 @@ func TestEverySettingFromEverySource(t *testing.T) {
 	values := map[string]string{
 		"addr": "[::1]:9000", "data_dir": dir, "root_key": root, "secret": secret, "previous_secret": previous,
 		"keyspaces": keyspaces, "dialects": "second", "trusted_proxies": "10.0.0.7/8, ::1", "metrics_addr": "127.0.0.1:9001",
-		"tls_cert": "", "tls_key": "", "insecure_bind": "true", "unkey_verify_needs_root_key": "true", "durability": "relaxed", "events_retention": "0", "log_level": "debug",
+		"tls_cert": "", "tls_key": "", "insecure_bind": "true", "unkey_verify_needs_root_key": "true", "durability": "relaxed", "events_retention": "0", "usage_retention": "1h", "log_level": "debug",
 		"log_format": "json", "shutdown_grace": "500ms",
 	}
 	want := Config{
 		Addr: "[::1]:9000", DataDir: dir, RootKey: token.New(root), Secret: token.New(secret), PreviousSecret: token.New(previous),
 		Keyspaces: keyspaces, Dialects: []string{"second"}, MetricsAddr: "127.0.0.1:9001", InsecureBind: true, UnkeyNeedsRoot: true,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")},
-		Durability:     "relaxed", LogLevel: slog.LevelDebug, LogFormat: "json", ShutdownGrace: 500 * time.Millisecond,
+		Durability:     "relaxed", UsageRetention: time.Hour, LogLevel: slog.LevelDebug, LogFormat: "json", ShutdownGrace: 500 * time.Millisecond,
 	}
 	flags, environ, file := map[string]string{}, []string{}, ""
 	secrets := "" // what flags cannot say

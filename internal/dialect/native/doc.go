@@ -52,6 +52,19 @@ type eventQuery struct {
 	pageQuery
 }
 
+// A usageQuery has the query parameters of GET /usage.
+type usageQuery struct {
+	Key      string        `json:"key" doc:"Of one key, by its id, also after it was deleted."`
+	Identity string        `json:"identity" doc:"Of the keys of one owner, by id or external id."`
+	Keyspace string        `json:"keyspace" doc:"Of the keys of one keyspace, by id or slug."`
+	Tag      string        `json:"tag" doc:"With this tag, whatever others there are."`
+	From     latchkey.Time `json:"from" doc:"Hours that begin at this time or later; where absent 24 hours, 30 days or 12 months before to."`
+	To       latchkey.Time `json:"to" doc:"Hours that begin before this time; where absent the end of the present hour."`
+	Bucket   string        `json:"bucket" enum:"hour,day,month" default:"hour" doc:"What is added up to one row, in UTC. Hours may reach over 31 days, days over 400, months over 10 years."`
+	GroupBy  string        `json:"group_by" doc:"What rows are kept apart by, separated by commas: outcome, key, identity, tag."`
+	pageQuery
+}
+
 // A pageQuery has the query parameters of every list.
 type pageQuery struct {
 	Limit  int64  `json:"limit" minimum:"1" maximum:"200" default:"50" doc:"Rows in a page."`
@@ -107,6 +120,12 @@ var (
 		about: "Whoever finds a leaked key can end it. The last root key that may do everything is a conflict.", conditional: true}
 	listEventsDoc = operation{id: "listEvents", tag: "Audit", summary: "Read the audit log", status: 200, permission: "events.*.read",
 		about: "The newest first.", query: typeOf[eventQuery](), response: typeOf[latchkey.List[latchkey.Event]]()}
+	listUsageDoc = operation{id: "listUsage", tag: "Usage", summary: "Add up verifications", status: 200, permission: "usage.*.read",
+		about: "By the hour, day or month, the newest first and then by what they are grouped by. Every use is counted, refused or not, " +
+			"and what was counted stays when a key is deleted. Grouped by tag, a verification is in the row of each of its tags, and in none " +
+			"where it has none; of a key with more than 1,000 different sets of tags in an hour the rest is counted with the tag `other`. " +
+			"A crash may lose the counts of the last 5 seconds. Adding up for more than 5 seconds is given up as `unavailable`.",
+		query: typeOf[usageQuery](), response: typeOf[latchkey.List[latchkey.UsageSum]]()}
 
 	serverDoc  = operation{id: "server", tag: "Server", summary: "Read version, schema, revision and dialects", status: 200, response: typeOf[latchkey.Server]()}
 	openAPIDoc = operation{id: "openapi", tag: "Server", summary: "Read this specification", status: 200, text: "application/yaml"}

@@ -131,6 +131,7 @@ var grantCases = []grantCase{
 	{operation: "deleteWorkspace", needs: needs("workspaces.*.delete"), prepare: on(aWorkspace, "", "")},
 
 	{operation: "listEvents", needs: needs("events.*.read"), prepare: asIs("/events", "")},
+	{operation: "listUsage", needs: needs("usage.*.read"), prepare: asIs("/usage?group_by=key", "")},
 
 	// Who need nothing.
 	{operation: "whoami", prepare: asIs("/whoami", "")},

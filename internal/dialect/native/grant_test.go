@@ -36,7 +36,6 @@ var later = map[string]string{ // permission → what will need it
 	"keys.*.spend":    "spending from budgets",
 	"limits.*.check":  "limits that belong to no key",
 	"limits.*.update": "overrides of limits that belong to no key",
-	"usage.*.read":    "reports of usage",
 }
 
 // Names of those who lack something; the second one goes on with what.

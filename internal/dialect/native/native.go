@@ -63,6 +63,7 @@ func (d *Dialect) Routes() []httpapi.Route {
 		{Method: "GET", Path: "/whoami", Caller: httpapi.Holder, Handle: d.whoami, Doc: whoamiDoc},
 		{Method: "DELETE", Path: "/whoami", Caller: httpapi.Holder, Handle: d.endSelf, Doc: endSelfDoc},
 		{Method: "GET", Path: "/events", Handle: d.listEvents, Doc: listEventsDoc},
+		{Method: "GET", Path: "/usage", Handle: d.listUsage, Doc: listUsageDoc},
 
 		{Method: "GET", Path: "/server", Caller: httpapi.Nobody, Handle: d.getServer, Doc: serverDoc},
 		{Method: "GET", Path: "/openapi.yaml", Caller: httpapi.Nobody, Handle: getOpenAPI, Doc: openAPIDoc},

@@ -97,6 +97,7 @@ var tags = []*huma.Tag{
 	{Name: "Workspaces", Description: "The tenants, which form a tree."},
 	{Name: "Self", Description: "What the holder of a key may do with it, by that key alone."},
 	{Name: "Audit", Description: "See who did what."},
+	{Name: "Usage", Description: "See what was used."},
 	{Name: "Server", Description: "What the server tells anybody."},
 }
 
