@@ -46,8 +46,7 @@ func TestNothingIsLostOrDoubled(t *testing.T) {
 			for i := range uses {
 				rec := recs[i%len(recs)]
 				if i%50 == 0 {
-					again := *rec // read anew
-					rec = &again
+					rec = record(i % len(recs)) // read anew
 				}
 				at := hour.Add(time.Duration(59*60+58+(i/100)%4) * time.Second) // 14:59:58 to 15:00:01, and back
 				took := keys.Charged{Credits: int64(i % 2), Micros: int64(i % 5)}

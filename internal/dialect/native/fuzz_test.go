@@ -3,6 +3,7 @@ package native_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -76,5 +77,34 @@ func FuzzCreate(f *testing.F) {
 			t.Fatalf("%q made %s; sent back: %d %s", body, w.Body, back.Code, back.Body)
 		}
 		s.do(t, "DELETE", "/keys/"+k.ID, "", nil)
+	})
+}
+
+// FuzzUsage asks for usage of a key that was used, by any words.
+func FuzzUsage(f *testing.F) {
+	s := start(f)
+	k := s.makeKey(f, `{"external_id":"cust_42"}`)
+	for _, tags := range []string{`["a","b"]`, `["c"]`} {
+		s.do(f, "POST", "/verify", `{"key":"`+k.Secret+`","tags":`+tags+`}`, nil)
+	}
+	next := func(groups string) string {
+		var page latchkey.List[latchkey.UsageSum]
+		s.do(f, "GET", "/usage?limit=1&group_by="+groups, "", &page)
+		return *page.NextCursor
+	}
+	f.Add(k.ID, "", "", "a", "2026-11-01T00:00:00Z", "", "day", "outcome,key,identity,tag", "")
+	f.Add("", "cust_42", "default", "", "", "2026-12-01T00:00:00.999999999Z", "month", "tag", "")
+	f.Add("", "", "", "", "", "", "", "tag", next("tag"))
+	f.Add("", "", "", "", "", "", "", "tag", "eyJmIjotMSwidCI6OTIyMzM3MjAzNjg1NDc3NTgwNywiYiI6ImhvdXIiLCJnIjoidGFnIiwicyI6LTkyMjMzNzIwMzY4NTQ3NzU4MDd9")
+	f.Add("", "idn_", "ks_", "\x00", "0000-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "month", ",", "e30")
+	names := []string{"key", "identity", "keyspace", "tag", "from", "to", "bucket", "group_by", "cursor"}
+	f.Fuzz(func(t *testing.T, key, identity, keyspace, tag, from, to, bucket, groupBy, cursor string) {
+		q := url.Values{}
+		for i, value := range []string{key, identity, keyspace, tag, from, to, bucket, groupBy, cursor} {
+			if value != "" {
+				q.Set(names[i], value)
+			}
+		}
+		answers(t, s.call("GET", "/usage?"+q.Encode(), rootKey, ""), q.Encode())
 	})
 }
