@@ -27,7 +27,7 @@ import (
 func Store(t *testing.T, open func(t *testing.T) keys.Store) {
 	shared := open(t)
 	defer shared.Close()
-	for _, cases := range [][]storeCase{keyCases, updateCases, listCases, recordCases, changeCases, nounCases, eventCases, keepCases, usageCases, manageCases, referentCases} {
+	for _, cases := range [][]storeCase{keyCases, updateCases, listCases, recordCases, changeCases, nounCases, eventCases, keepCases, usageCases, manageCases, referentCases, overrideCases} {
 		for _, c := range cases {
 			t.Run(c.name, func(t *testing.T) {
 				s := shared
@@ -139,7 +139,7 @@ func (h *home) fullKey() keys.Key {
 }
 
 func fullLimit(name string) ratelimit.Limit {
-	return ratelimit.Limit{ID: "lim_1", Name: name, Max: 10, Window: span.Span{N: 60, Unit: span.Second}, Algorithm: ratelimit.GCRA, Auto: true, Disabled: true}
+	return ratelimit.Limit{ID: "lim_1", Name: name, Max: 10, Window: span.Span{N: 60, Unit: span.Second}, Algorithm: ratelimit.GCRA, Auto: true, Disabled: true, Concurrent: true}
 }
 
 // role returns the role with a name, which it makes where it is not there.

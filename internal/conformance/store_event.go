@@ -61,6 +61,9 @@ func limitsAsLogged(limits []ratelimit.Limit) (out [][]keys.Member) {
 			{Name: "name", Value: l.Name}, {Name: "max", Value: l.Max}, {Name: "window", Value: l.Window.String()},
 			{Name: "algorithm", Value: string(l.Algorithm)}, {Name: "auto_apply", Value: l.Auto},
 		}
+		if l.Concurrent {
+			m = []keys.Member{{Name: "name", Value: l.Name}, {Name: "concurrent", Value: l.Max}}
+		}
 		if l.Disabled {
 			m = append(m, keys.Member{Name: "enabled", Value: false})
 		}

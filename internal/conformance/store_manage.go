@@ -248,6 +248,7 @@ func workspaceDelete(h *home) {
 	child := newWorkspace(h.ws.Path + ".child")
 	h.ok(h.s.InsertWorkspace(h.Context(), &child, nil, h.event("workspace.create")))
 	k := h.insert(h.fullKey())
+	h.override("api", "a*")
 	remove := func(id string, yes error) error {
 		ev := h.event("workspace.delete")
 		ev.WorkspaceID = "ws_above"

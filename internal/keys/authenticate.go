@@ -3,6 +3,7 @@ package keys
 import (
 	"context"
 	"crypto/subtle"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -159,6 +160,7 @@ func (vr *Verifier) throttle(ctx context.Context, rec *Record, now time.Time) er
 		return err
 	}
 	e := Errorf(Throttled, "this key's own rate limit is used up")
+	e.Limits = slices.Clone(decisions)
 	for _, d := range decisions {
 		if !d.Allowed && d.RetryAt.After(now) {
 			e.RetryAfter = max(e.RetryAfter, d.RetryAt.Sub(now))

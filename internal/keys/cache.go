@@ -157,6 +157,8 @@ func (c *Cache) changed(ch Change) {
 	switch ch.Kind {
 	case AnyChanged:
 		c.all.Store(n)
+	case OverrideChanged:
+		return // no record tells of them
 	case KeyChanged, IdentityChanged:
 		c.fences[fenceOf(ch.ID)].Store(n)
 	}

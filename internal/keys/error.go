@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"latchkey/internal/ratelimit"
 )
 
 // A Code says what kind of failure an [Error] is. Each dialect maps every code
@@ -36,6 +38,8 @@ type Error struct {
 	Missing    string        // the permission that the caller lacks; only with Forbidden
 	Refused    Outcome       // what became of the caller's key; only with Unauthenticated, and Valid where it is not to blame
 	RetryAfter time.Duration // when to try again; 0 where nobody knows
+
+	Limits []ratelimit.Decision // how the caller's own limits stand; only with Throttled
 }
 
 // A Fault is one thing that is wrong with a request.

@@ -249,6 +249,9 @@ func limitMembers(limits []ratelimit.Limit) [][]Member {
 			{"name", l.Name}, {"max", l.Max}, {"window", l.Window.String()},
 			{"algorithm", string(l.Algorithm)}, {"auto_apply", l.Auto},
 		}
+		if l.Concurrent {
+			m = []Member{{"name", l.Name}, {"concurrent", l.Max}}
+		}
 		if l.Disabled {
 			m = append(m, Member{"enabled", false})
 		}

@@ -20,6 +20,9 @@ type call struct {
 	do         func(by keys.Actor) error
 }
 
+// agree lets any override be replaced.
+func agree(*keys.Override) error { return nil }
+
 // calls lists every operation of the manager on things that are there and may
 // be changed again and again.
 func calls(h *home) []call {
@@ -32,6 +35,8 @@ func calls(h *home) []call {
 	perm, err := m.CreatePermission(ctx, h.root, keys.Permission{Name: "p"})
 	h.ok(err)
 	ks, err := m.CreateKeyspace(ctx, h.root, keys.Keyspace{Slug: "api", Policy: keys.DefaultPolicy()})
+	h.ok(err)
+	_, _, err = m.ReplaceOverride(ctx, h.root, keys.Override{Namespace: "api", Pattern: "a*", Window: span.Of(time.Hour)}, agree, keys.Match{})
 	h.ok(err)
 	h.below("acme")
 	secretID := token.NewID("sec") // which the key has not
@@ -92,6 +97,13 @@ func calls(h *home) []call {
 		{"Permission", "roles.*.read", true, func(by keys.Actor) error { _, err := m.Permission(ctx, by, perm.ID); return err }},
 		{"Permissions", "roles.*.read", false, func(by keys.Actor) error { _, err := m.Permissions(ctx, by, keys.Page{}); return err }},
 		{"UpdatePermission", "roles.*.update", true, func(by keys.Actor) error { _, err := m.UpdatePermission(ctx, by, perm.ID, nil, none); return err }},
+		{"ReplaceOverride", "limits.*.update", false, func(by keys.Actor) error {
+			_, _, err := m.ReplaceOverride(ctx, by, keys.Override{Namespace: "api", Pattern: "b", Max: 1, Window: span.Of(time.Hour)}, agree, keys.Match{})
+			return err
+		}},
+		{"Override", "limits.*.update", true, func(by keys.Actor) error { _, err := m.Override(ctx, by, "api", "a*"); return err }},
+		{"Overrides", "limits.*.update", false, func(by keys.Actor) error { _, err := m.Overrides(ctx, by, "api", keys.Page{}); return err }},
+		{"DeleteOverride", "limits.*.update", true, func(by keys.Actor) error { return m.DeleteOverride(ctx, by, "api", "a*", none) }},
 		{"DeletePermission", "roles.*.delete", true, func(by keys.Actor) error { return m.DeletePermission(ctx, by, perm.ID, none) }},
 
 		{"CreateWorkspace", "workspaces.*.create", false, func(by keys.Actor) error { _, err := m.CreateWorkspace(ctx, by, keys.Workspace{}); return err }},

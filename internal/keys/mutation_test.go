@@ -87,7 +87,7 @@ func TestMutationsWriteTheirEvents(t *testing.T) {
 
 	// Reads, what starts an installation, and what has tests of its own.
 	others := []string{"Install", "DeclareKeyspaces", "Purge", "EndSelf", "Revision", "Events", "OwnKeys", "Key", "KeyFor", "KeyBySecret", "Keys", "Referents", "RootKey", "RootKeys",
-		"Keyspace", "Keyspaces", "Identity", "Identities", "Role", "Roles", "Permission", "Permissions", "Workspace", "Workspaces", "Usage"}
+		"Keyspace", "Keyspaces", "Identity", "Identities", "Role", "Roles", "Override", "Overrides", "Permission", "Permissions", "Workspace", "Workspaces", "Usage"}
 	typ := reflect.TypeFor[*keys.Manager]()
 	for i := range typ.NumMethod() {
 		if name := typ.Method(i).Name; !l.tried[name] && !slices.Contains(others, name) {
@@ -188,6 +188,12 @@ func (l *log) otherMutations() []mutation {
 	ctx, m, none := l.Context(), l.manager, keys.Match{}
 	person := keys.Identity{ExternalID: "someone@example.com", Kind: keys.UserIdentity, Enabled: true, Meta: `{"a":"content"}`}
 	replace := func() error { _, _, err := m.ReplaceIdentity(ctx, l.by, person, none); return err }
+	override := func(most int64) func() error {
+		return func() error {
+			_, _, err := m.ReplaceOverride(ctx, l.by, keys.Override{Namespace: "api", Pattern: "someone@example.com*", Max: most, Window: span.Of(time.Hour)}, agree, none)
+			return err
+		}
+	}
 	return []mutation{
 		{"CreateKeyspace", func() error {
 			_, err := m.CreateKeyspace(ctx, l.by, keys.Keyspace{Slug: "api", Policy: keys.DefaultPolicy()})
@@ -233,6 +239,13 @@ func (l *log) otherMutations() []mutation {
 		}, []string{"permission.create", "role.update"}},
 		{"DeleteRole", func() error { return m.DeleteRole(ctx, l.by, "reader", none) }, []string{"role.delete"}},
 		{"DeletePermission", func() error { return m.DeletePermission(ctx, l.by, "new", none) }, []string{"permission.delete"}},
+
+		{"ReplaceOverride", override(5), []string{"override.create"}},
+		{"ReplaceOverride with nothing new", override(5), nil},
+		{"ReplaceOverride with another max", override(6), []string{"override.update"}},
+		{"ReplaceOverride with a fault", override(-1), nil},
+		{"DeleteOverride", func() error { return m.DeleteOverride(ctx, l.by, "api", "someone@example.com*", none) }, []string{"override.delete"}},
+		{"DeleteOverride again", func() error { return m.DeleteOverride(ctx, l.by, "api", "someone@example.com*", none) }, nil},
 
 		{"CreateWorkspace", func() error {
 			_, err := m.CreateWorkspace(ctx, l.by, keys.Workspace{Slug: "acme", Enabled: true})

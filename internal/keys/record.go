@@ -27,6 +27,7 @@ type Record struct {
 	open      bool           // no check but those of time, and of what a call asks, can refuse it
 	root      bool           // it is a root key's
 	charged   bool           // the key has credits
+	leasing   bool           // a concurrency limit holds for the key
 	renders   uint32         // by atomic access; what is kept in rendering may be read where it is [rendered]
 	seen      uint32         // the second in which the recorder was last told, for [Verifier.seen]
 	tally     unsafe.Pointer // *Tally, by atomic access
@@ -76,6 +77,7 @@ func (r *Record) Prepare() {
 		r.grants = ParseGrants(r.Key.Permissions)
 	}
 	r.spends = r.limitSpends()
+	r.leasing = slices.ContainsFunc(r.spends, func(s ratelimit.Spend) bool { return s.Limit.Concurrent })
 	r.ends = math.MaxInt64
 	for i := range r.Key.Secrets {
 		if s := &r.Key.Secrets[i]; s.ID == r.SecretID {
@@ -113,7 +115,7 @@ func instant(t time.Time) int64 {
 
 // limitSpends lists every limit that holds for the key: its own, and those of
 // its owner whose names are not taken by one of its own. Limits that apply by
-// themselves cost 1, the others 0, which only looks.
+// themselves cost 1, the others 0, which only looks. Leases come with the call.
 func (r *Record) limitSpends() []ratelimit.Spend {
 	var out []ratelimit.Spend
 	add := func(limits []ratelimit.Limit, owner string) {

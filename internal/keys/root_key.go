@@ -47,6 +47,11 @@ func (m *Manager) settleRoot(ctx context.Context, by Actor, k *Key, s *KeySettin
 			faults.Add(member.name, "a root key has none")
 		}
 	}
+	for i, l := range s.Limits.Value {
+		if l.Concurrent {
+			faults.Add("limits/"+itoa(i)+"/concurrent", "a root key has no concurrency limits: its calls hold nothing")
+		}
+	}
 	s.changes(k)
 	p := DefaultPolicy()
 	p.check(s, s.ExpiresAt.Set, creating, now, &faults)

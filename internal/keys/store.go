@@ -29,6 +29,7 @@ type Store interface {
 	RoleStore
 	PermissionStore
 	ReferentStore
+	OverrideStore
 	EventStore
 	ReplyStore
 	UsageStore
@@ -62,7 +63,7 @@ type VerifyStore interface {
 // A Change tells what a commit has changed.
 type Change struct {
 	Kind ChangeKind
-	ID   string // of the key or the identity
+	ID   string // of the key or the identity, or [OverrideScope]
 	// Prefix and Checked tell of a secret that was added: its apparent prefix,
 	// and whether it carries a checksum.
 	Prefix  string
@@ -77,6 +78,7 @@ const (
 	IdentityChanged                       // the keys of one identity
 	AnyChanged                            // a workspace, keyspace, role or permission: any key
 	SecretAdded                           // a prefix is in use
+	OverrideChanged                       // the overrides of one namespace
 )
 
 // KeyStore keeps keys.
@@ -234,6 +236,26 @@ type PermissionStore interface {
 	DeletePermission(ctx context.Context, workspaceID, ref string, check func(*Permission) error, ev Event) error
 }
 
+// OverrideStore keeps the overrides of limits that belong to no key.
+type OverrideStore interface {
+	// InsertOverride must add o. A pattern that the namespace has already is a
+	// Conflict, and so is one more than most of those with a wildcard, or of
+	// those without.
+	InsertOverride(ctx context.Context, o *Override, most int, ev Event) error
+
+	// UpdateOverride must change the override with a pattern.
+	UpdateOverride(ctx context.Context, workspaceID, namespace, pattern string, change func(*Override) error, ev Event) (Override, error)
+
+	// Override must find an override by its pattern.
+	Override(ctx context.Context, workspaceID, namespace, pattern string) (Override, error)
+
+	// Overrides must list the overrides of a namespace, newest first.
+	Overrides(ctx context.Context, workspaceID, namespace string, p Page) ([]Override, error)
+
+	// DeleteOverride must delete an override, if check agrees.
+	DeleteOverride(ctx context.Context, workspaceID, namespace, pattern string, check func(*Override) error, ev Event) error
+}
+
 // EventStore keeps the audit log, which the other methods write.
 type EventStore interface {
 	// Events must list the events that f selects, newest first.
@@ -307,6 +329,14 @@ type Limiter interface {
 
 	// Give must take back what Take counted at takenAt.
 	Give(ctx context.Context, spends []ratelimit.Spend, takenAt, now time.Time) error
+
+	// Lease must find a lease that is held at now, and report whether there is
+	// one.
+	Lease(ctx context.Context, id string, now time.Time) (ratelimit.Lease, bool, error)
+
+	// Release must end a lease that is held at now, and report whether there
+	// was one. Of two calls at once only one must report it.
+	Release(ctx context.Context, id string, now time.Time) (bool, error)
 }
 
 // Recorder hears of uses. It must not block.

@@ -292,34 +292,3 @@ func tagFaults() (out []string) {
 	}
 	return out
 }
-
-// TestFewInlineLimits invents one limit after another for a key, which is refused
-// before memory is full of them.
-func TestFewInlineLimits(t *testing.T) {
-	h := newHome(t)
-	_, secret := h.create(keys.KeySettings{Limits: limits(limit("own", 1000))})
-	_, other := h.create(keys.KeySettings{})
-	ask := func(secret token.Secret, n int) keys.Outcome {
-		v := h.verify(keys.VerifyRequest{Secret: secret, Limits: []keys.LimitRequest{{Name: "invented " + itoa(n), Cost: 1, Max: 5, Window: span.Of(time.Hour)}}})
-		return v.Outcome
-	}
-	for n := range keys.MaxInline {
-		if got := ask(secret, n); got != keys.Valid {
-			t.Fatalf("the limit %d: %s", n, got)
-		}
-	}
-	for name, c := range map[string]struct{ got, want keys.Outcome }{
-		"one more":          {ask(secret, keys.MaxInline), keys.RateLimited},
-		"one that is there": {ask(secret, 7), keys.Valid},
-		"another key's":     {ask(other, 0), keys.Valid},
-		"none":              {h.outcome(secret), keys.Valid},
-	} {
-		if c.got != c.want {
-			t.Errorf("%s: %s, want %s", name, c.got, c.want)
-		}
-	}
-	h.pass(3 * time.Hour)
-	if got := ask(secret, keys.MaxInline); got != keys.Valid {
-		t.Errorf("after their windows: %s", got)
-	}
-}

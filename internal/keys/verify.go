@@ -60,6 +60,10 @@ type VerifyRequest struct {
 	Addr     netip.Addr // the end user's address
 	Tags     []string   // for usage alone
 
+	// LeaseTTL is how long the call holds its place under concurrency limits;
+	// 0: DefaultLease.
+	LeaseTTL time.Duration
+
 	// Clamp lets a call whose cost is above the balance take what is left;
 	// only where nothing is left is it refused.
 	Clamp bool
@@ -97,6 +101,9 @@ type Verification struct {
 
 	// Took is what the use took.
 	Took Charged
+
+	// Leases are the places that the call holds under concurrency limits.
+	Leases []ratelimit.Lease
 
 	// Missing is what was asked for and not held, with
 	// [InsufficientPermissions].
@@ -162,6 +169,9 @@ func (vr *Verifier) Verify(ctx context.Context, by *Actor, req *VerifyRequest) (
 	// 3. Limits, then credits: all or nothing.
 	if err := vr.take(ctx, &v, req); err != nil {
 		return v, err
+	}
+	if v.Outcome != Valid {
+		v.Leases = nil
 	}
 
 	// 4. Count.
@@ -229,10 +239,13 @@ func (vr *Verifier) take(ctx context.Context, v *Verification, req *VerifyReques
 	if err != nil {
 		return err
 	}
+	if v.Record.leasing {
+		spends, v.Leases = v.Record.lease(spends, req.LeaseTTL, v.At)
+	}
 	if len(spends) > 0 {
 		var ok bool
 		if v.Limits, ok, err = vr.Limiter.Take(ctx, spends, req.Buf[:0], v.At); err != nil {
-			return err
+			return inlineFull(err)
 		}
 		if !ok {
 			v.Outcome = RateLimited
@@ -298,7 +311,7 @@ func (vr *Verifier) lookLimits(ctx context.Context, v *Verification, spends []ra
 	}
 	free := slices.Clone(spends)
 	for i := range free {
-		free[i].Cost = 0
+		free[i].Cost, free[i].Lease = 0, nil
 	}
 	v.Limits, _, err = vr.Limiter.Take(ctx, free, v.Limits[:0], v.At)
 	return err
@@ -331,7 +344,7 @@ func (r *Record) spendsFor(req *VerifyRequest) ([]ratelimit.Spend, error) {
 		j := slices.IndexFunc(spends, func(s ratelimit.Spend) bool { return s.Limit.Name == l.Name })
 		switch {
 		case l.Inline():
-			s := ratelimit.Spend{Cost: l.Cost, Limit: l.limit(), Few: MaxInline, Counter: ratelimit.Counter{
+			s := ratelimit.Spend{Cost: l.Cost, Limit: l.limit(), Most: MaxInline, Counter: ratelimit.Counter{
 				Workspace: r.Workspace.ID, Name: l.Name, Owner: inlineOwner + r.Key.ID, Window: l.Window.Duration(),
 			}}
 			if j >= 0 {
@@ -339,6 +352,8 @@ func (r *Record) spendsFor(req *VerifyRequest) ([]ratelimit.Spend, error) {
 			} else {
 				spends = append(spends, s)
 			}
+		case j >= 0 && spends[j].Limit.Concurrent && l.Cost > 1:
+			faults.Add("limits/"+itoa(i)+"/cost", "must be 0 or 1: a use holds one place")
 		case j >= 0:
 			spends[j].Cost = l.Cost
 		case l.IfAny:
@@ -384,6 +399,9 @@ func (req *VerifyRequest) Validate() error {
 			faults.Add(at+"/name", "another one has this name")
 		}
 	}
+	if t := req.LeaseTTL; t != 0 && (t < MinLease || t > MaxLease) {
+		faults.Add("lease_ttl", "must be from 1s to 1h")
+	}
 	if len(req.Tags) > MaxTags {
 		faults.Add("tags", "must be at most %d tags", MaxTags)
 	}
@@ -400,5 +418,4 @@ const (
 	MaxCost   = 1_000_000_000_000
 	MaxSecret = 512 // characters of what is presented
 	MaxTags   = 20
-	MaxInline = 50 // counters that a key has at once of limits that requests bring
 )

@@ -34,18 +34,26 @@ const (
 	MaxMax    = 1_000_000_000_000
 	MinWindow = time.Millisecond
 	MaxWindow = 366 * 24 * time.Hour
+
+	// MaxConcurrent bounds the Max of a concurrency limit, each place of which
+	// is kept by itself.
+	MaxConcurrent = 100_000
 )
 
 // A Limit lets Max pass in each Window. Auto says that it holds without being
 // named in a request, Disabled that it does not hold at all; both are for those
 // who choose the limits of a call, [Take] heeds neither.
+//
+// A Concurrent limit has neither window nor algorithm: it lets Max hold a
+// [Lease] at the same time.
 type Limit struct {
-	ID, Name  string
-	Max       int64
-	Window    span.Span
-	Algorithm Algorithm // "" is Sliding
-	Auto      bool
-	Disabled  bool
+	ID, Name   string
+	Max        int64
+	Window     span.Span
+	Algorithm  Algorithm // "" is Sliding
+	Auto       bool
+	Disabled   bool
+	Concurrent bool
 }
 
 // Validate reports the first thing that is wrong with l.
@@ -63,6 +71,12 @@ func (l Limit) Validate() (err error) {
 func (l Limit) Check(fault func(member, detail string)) {
 	if n := utf8.RuneCountInString(l.Name); n < 1 || n > MaxName {
 		fault("name", fmt.Sprintf("the name of a limit has 1 to %d characters", MaxName))
+	}
+	if l.Concurrent {
+		if l.Max < 1 || l.Max > MaxConcurrent {
+			fault("concurrent", fmt.Sprintf("the concurrent of a limit is 1 to %d", MaxConcurrent))
+		}
+		return
 	}
 	if l.Max < 1 || l.Max > MaxMax {
 		fault("max", fmt.Sprintf("the max of a limit is 1 to %d", int64(MaxMax)))
@@ -86,9 +100,10 @@ type Counter struct {
 
 // A Decision is what a limit says about one call.
 type Decision struct {
-	Name    string
-	Allowed bool
-	Max     int64
+	Name       string
+	Allowed    bool
+	Concurrent bool // of a concurrency limit, which has no Window, WindowEnd and FreeAt
+	Max        int64
 	// Remaining is what is left after this call.
 	Remaining int64
 	Window    span.Span
@@ -97,7 +112,7 @@ type Decision struct {
 	WindowEnd time.Time
 	// RetryAt is the earliest instant at which a call of the same cost would be
 	// allowed if nothing else happens: now if this one was. It is zero if there
-	// is none, since the cost is above Max.
+	// is none, since the cost is above Max. No lease is taken to end early.
 	RetryAt time.Time
 	// FreeAt is when all of Max is free if nothing else happens.
 	FreeAt time.Time

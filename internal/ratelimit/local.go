@@ -2,9 +2,9 @@ package ratelimit
 
 import (
 	"context"
+	"errors"
 	"hash/maphash"
 	"math/bits"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,17 +16,29 @@ type Spend struct {
 	Limit   Limit
 	Cost    int64
 
-	// Few is how many counters of such spends the owner may have at once, so
-	// that who chooses their names cannot fill the memory: a spend that would
-	// make one more is refused. 0 means any number.
-	Few int
+	// Lease is what to take under a concurrency limit, whose Cost says nothing;
+	// nil looks without taking.
+	Lease *Lease
+
+	// Most is how many counters taken with a Most the owner may have at once;
+	// 0: any number. It is for owners whose counters anybody can name.
+	Most int
 }
+
+// ErrFull says that a call would need a new counter, and that there may be no
+// more: none is forgotten while it counts, since that would let its owner pass.
+var ErrFull = errors.New("there is no room for another counter")
 
 // A Local is the limiter of one process. It holds its counters in memory, and
 // drops those whose window has passed while others are taken. The zero value
 // is ready to use.
 type Local struct {
+	// Most is about how many counters are held at once; 0: any number. A call
+	// that needs another one is refused with [ErrFull].
+	Most int
+
 	shards [shardCount]shard
+	leases sync.Map // id → *place
 }
 
 // shardCount is at most 64, since a set of shards is the bits of a word.
@@ -39,21 +51,31 @@ const inline = 8
 // enough for what has passed never to outnumber what has not for long.
 const sweepEach = 2
 
+// sweepFull is how many are looked at where there may be no more.
+const sweepFull = 64
+
 // A shard holds the counters of some owners.
 type shard struct {
 	mu      sync.Mutex
 	index   map[Counter]int // counter → place in entries
 	entries []entry
-	hand    int // place at which sweeping goes on
-
-	few map[string][]Counter // owner → its counters of spends that may be few
-	_   [8]byte              // to the end of a cache line
+	hand    int                  // place at which sweeping goes on
+	bounded map[string][]Counter // owner → its counters that were taken with a Most
+	_       [8]byte              // to the end of a cache line
 }
 
 type entry struct {
 	counter Counter
 	state   State
-	few     bool // it is in the shard's list of its owner
+	held    []*place // of a concurrency limit, in the order in which they end
+}
+
+// over reports whether the entry has nothing more to say at the instant now.
+func (e *entry) over(now int64) bool {
+	if n := len(e.held); n > 0 {
+		return e.held[n-1].ends <= now
+	}
+	return e.state.over(max(int64(e.counter.Window), 1), now)
 }
 
 var seed = maphash.MakeSeed()
@@ -77,54 +99,80 @@ type spot struct {
 // that several spends name is charged for them all.
 func (l *Local) Take(_ context.Context, spends []Spend, out []Decision, now time.Time) ([]Decision, bool, error) {
 	var room [inline]spot
-	spots, set := l.find(spends, room[:0], nanos(now))
+	spots, set := l.find(spends, room[:0], now)
 	defer l.unlock(set)
-	first, all := len(out), true
+	first, all, bounded := len(out), true, l.Most > 0
 	for i := range spends {
 		sp, at := &spends[i], &spots[i]
-		after, d := Take(sp.Limit, at.before(), charge(spends, i), now)
-		if sp.Few > 0 && at.place < 0 && crowded(spends, spots, i) {
-			after, d.Allowed, d.Remaining, d.RetryAt = State{}, false, 0, d.WindowEnd
+		var d Decision
+		if sp.Limit.Concurrent {
+			d = l.decide(sp, at, wanted(spends, i), now)
+		} else {
+			at.after, d = Take(sp.Limit, at.before(), charge(spends, i), now)
+			if sp.Cost <= 0 {
+				d.Allowed = true // What refuses is an earlier spend on the counter.
+			}
 		}
-		if sp.Cost <= 0 {
-			d.Allowed = true // What refuses is an earlier spend on the counter.
-		}
-		all = all && d.Allowed
-		at.after, out = after, append(out, d)
+		all, bounded = all && d.Allowed, bounded || sp.Most > 0
+		out = append(out, d)
 	}
 	for i := range spends {
 		if d := &out[first+i]; !all && d.Allowed {
-			_, *d = Take(spends[i].Limit, spots[i].before(), 0, now)
+			*d = l.peek(&spends[i], &spots[i], now)
 		}
 	}
+	if all && bounded && !l.roomFor(spends, spots, nanos(now)) {
+		return out[:first], false, ErrFull
+	}
 	if all {
-		commit(spends, spots, nanos(now))
+		l.commit(spends, spots, nanos(now))
 	}
 	return out, all, nil
 }
 
+// peek returns the decision about a spend that takes nothing.
+func (l *Local) peek(sp *Spend, at *spot, now time.Time) Decision {
+	if sp.Limit.Concurrent {
+		return l.decide(sp, at, 0, now)
+	}
+	_, d := Take(sp.Limit, at.before(), 0, now)
+	return d
+}
+
 // commit sets the counters to what became of them. The sweep comes last, since
 // it moves entries.
-func commit(spends []Spend, spots []spot, now int64) {
-	for i, at := range spots {
-		if at.place >= 0 {
+func (l *Local) commit(spends []Spend, spots []spot, now int64) {
+	for i := range spots {
+		at, sp := &spots[i], &spends[i]
+		switch {
+		case sp.Limit.Concurrent:
+			if sp.Lease != nil {
+				l.hold(at.shard, sp)
+			}
+		case at.place >= 0:
 			at.shard.entries[at.place].state = at.after
-		} else if at.after != (State{}) {
-			at.shard.insert(&spends[i].Counter, at.after, spends[i].Few > 0)
+		case at.after != (State{}):
+			at.shard.insert(sp).state = at.after
 		}
 	}
 	for i := range spots {
-		spots[i].shard.sweep(now)
+		l.sweep(spots[i].shard, now, sweepEach)
 	}
 }
 
 // Give takes back spends that Take counted at the instant takenAt.
 func (l *Local) Give(_ context.Context, spends []Spend, takenAt, now time.Time) error {
 	var room [inline]spot
-	spots, set := l.find(spends, room[:0], nanos(now))
+	spots, set := l.find(spends, room[:0], now)
 	defer l.unlock(set)
 	for i, at := range spots {
-		if at.place >= 0 {
+		switch {
+		case at.place < 0:
+		case spends[i].Limit.Concurrent:
+			if spends[i].Lease != nil {
+				l.end(&at.shard.entries[at.place], spends[i].Lease.ID)
+			}
+		default:
 			st := &at.shard.entries[at.place].state
 			*st = Give(spends[i].Limit, *st, spends[i].Cost, takenAt, now)
 		}
@@ -155,28 +203,10 @@ func charge(spends []Spend, i int) int64 {
 	return cost
 }
 
-// crowded reports whether the i-th spend would make a counter more than its owner
-// may have, with those that the spends before it make.
-func crowded(spends []Spend, spots []spot, i int) bool {
-	c := &spends[i].Counter
-	n := len(spots[i].shard.few[c.Owner])
-	for j := range spends[:i] {
-		o := &spends[j].Counter
-		if o.Owner != c.Owner || spends[j].Few == 0 || spots[j].place >= 0 || spots[j].after == (State{}) {
-			continue
-		}
-		if *o == *c {
-			return false // which makes this one
-		}
-		n++
-	}
-	return n >= spends[i].Few
-}
-
 // find locks the shards of all the spends, from the lowest number up so that no
 // two calls wait for each other. It appends to spots where each counter lies,
-// and returns the set of what it locked.
-func (l *Local) find(spends []Spend, spots []spot, now int64) ([]spot, uint64) {
+// and returns the set of what it locked. A shard that is full is swept first.
+func (l *Local) find(spends []Spend, spots []spot, now time.Time) ([]spot, uint64) {
 	set := uint64(0)
 	for i := range spends {
 		n := shardOf(&spends[i].Counter)
@@ -184,11 +214,10 @@ func (l *Local) find(spends []Spend, spots []spot, now int64) ([]spot, uint64) {
 		set |= 1 << n
 	}
 	for rest := set; rest != 0; rest &= rest - 1 {
-		l.shards[bits.TrailingZeros64(rest)].mu.Lock()
-	}
-	for i := range spends {
-		if few := spends[i].Few; few > 0 && len(spots[i].shard.few[spends[i].Counter.Owner]) >= few {
-			spots[i].shard.sweepOwner(spends[i].Counter.Owner, now)
+		s := &l.shards[bits.TrailingZeros64(rest)]
+		s.mu.Lock()
+		if l.Most > 0 && l.full(s, 1) {
+			l.sweep(s, nanos(now), sweepFull)
 		}
 	}
 	for i := range spots {
@@ -213,24 +242,22 @@ func (at *spot) before() State {
 	return at.shard.entries[at.place].state
 }
 
-// insert adds a counter, which an earlier spend of the same call may have done.
-func (s *shard) insert(c *Counter, st State, few bool) {
-	if place, ok := s.index[*c]; ok {
-		s.entries[place].state = st
-		return
+// insert adds the counter of a spend, which an earlier spend of the same call
+// may have done, and returns its entry.
+func (s *shard) insert(sp *Spend) *entry {
+	if place, ok := s.index[sp.Counter]; ok {
+		return &s.entries[place]
 	}
 	if s.index == nil {
 		s.index = map[Counter]int{}
 	}
-	own := c.clone()
+	own := sp.Counter.clone()
 	s.index[own] = len(s.entries)
-	s.entries = append(s.entries, entry{own, st, few})
-	if few {
-		if s.few == nil {
-			s.few = map[string][]Counter{}
-		}
-		s.few[own.Owner] = append(s.few[own.Owner], own)
+	s.entries = append(s.entries, entry{counter: own})
+	if sp.Most > 0 {
+		s.bind(own)
 	}
+	return &s.entries[len(s.entries)-1]
 }
 
 // clone copies the counter's texts, which may be parts of a larger one that
@@ -243,30 +270,20 @@ func (c *Counter) clone() Counter {
 // back by no more finds every count that it had left.
 const sweepGrace = int64(time.Second)
 
-// over reports whether the window of the counter at a place has passed.
-func (s *shard) over(at int, now int64) bool {
-	e := &s.entries[at]
-	return e.state.over(max(int64(e.counter.Window), 1), now-sweepGrace)
-}
-
-// sweepOwner drops those of an owner's few counters whose window has passed.
-func (s *shard) sweepOwner(owner string, now int64) {
-	for _, c := range slices.Clone(s.few[owner]) {
-		if at := s.index[c]; s.over(at, now) {
-			s.drop(at)
-		}
-	}
-}
-
-// sweep drops those of the next few counters whose window has passed.
-func (s *shard) sweep(now int64) {
-	for range min(sweepEach, len(s.entries)) {
+// sweep drops those of the next few counters whose window has passed, and the
+// leases under them.
+func (l *Local) sweep(s *shard, now int64, few int) {
+	for range min(few, len(s.entries)) {
 		if s.hand >= len(s.entries) {
 			s.hand = 0
 		}
-		if !s.over(s.hand, now) {
+		e := &s.entries[s.hand]
+		if !e.over(now - sweepGrace) {
 			s.hand++
 			continue
+		}
+		for _, p := range e.held {
+			l.leases.Delete(p.ID)
 		}
 		s.drop(s.hand)
 	}
@@ -279,10 +296,9 @@ const minShrink = 256
 // drop removes the entry at a place, to which the last one moves.
 func (s *shard) drop(at int) {
 	last := len(s.entries) - 1
-	gone := s.entries[at]
-	delete(s.index, gone.counter)
-	if gone.few {
-		s.forget(&gone.counter)
+	delete(s.index, s.entries[at].counter)
+	if s.bounded != nil {
+		s.unbind(s.entries[at].counter)
 	}
 	if at != last {
 		s.entries[at] = s.entries[last]
@@ -293,16 +309,6 @@ func (s *shard) drop(at int) {
 	if last < cap(s.entries)/8 && cap(s.entries) > minShrink {
 		s.shrink()
 	}
-}
-
-// forget takes a counter from the list of its owner.
-func (s *shard) forget(c *Counter) {
-	rest := slices.DeleteFunc(s.few[c.Owner], func(o Counter) bool { return o == *c })
-	if len(rest) == 0 {
-		delete(s.few, c.Owner)
-		return
-	}
-	s.few[c.Owner] = rest
 }
 
 // shrink moves the counters to a smaller slice and map; those of Go only grow.

@@ -172,13 +172,14 @@ func (c document[T]) Scan(src any) error {
 // conversion says so, and stops compiling when the core's type gets another.
 type (
 	limitForm struct {
-		ID        string              `json:"id,omitzero"`
-		Name      string              `json:"name"`
-		Max       int64               `json:"max"`
-		Window    span.Span           `json:"window"`
-		Algorithm ratelimit.Algorithm `json:"algorithm,omitzero"`
-		Auto      bool                `json:"auto,omitzero"`
-		Disabled  bool                `json:"disabled,omitzero"`
+		ID         string              `json:"id,omitzero"`
+		Name       string              `json:"name"`
+		Max        int64               `json:"max"`
+		Window     span.Span           `json:"window"`
+		Algorithm  ratelimit.Algorithm `json:"algorithm,omitzero"`
+		Auto       bool                `json:"auto,omitzero"`
+		Disabled   bool                `json:"disabled,omitzero"`
+		Concurrent bool                `json:"concurrent,omitzero"`
 	}
 	secretForm struct {
 		Prefix string       `json:"prefix"`

@@ -194,7 +194,7 @@ func (t *txn) deleteWorkspace(ws *keys.Workspace, ev keys.Event) error {
 	if err := t.deleteKeys("workspace_id", ws.ID); err != nil {
 		return err
 	}
-	for _, table := range []string{"roles", "permissions", "identities", "keyspaces"} {
+	for _, table := range []string{"roles", "permissions", "identities", "keyspaces", "overrides"} {
 		if _, err := t.exec(`DELETE FROM `+table+` WHERE workspace_id = $1`, ws.ID); err != nil {
 			return err
 		}

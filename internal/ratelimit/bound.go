@@ -1,0 +1,85 @@
+package ratelimit
+
+import "slices"
+
+// roomFor reports whether there may be all the counters that a call makes.
+// Counters of an owner are in one shard, whose lock is held.
+func (l *Local) roomFor(spends []Spend, spots []spot, now int64) bool {
+	for i := range spends {
+		at, sp := &spots[i], &spends[i]
+		if !makes(sp, at) {
+			continue
+		}
+		inShard, ofOwner := 0, 0 // counters that the call makes up to here
+		for j := range spends[:i+1] {
+			if makes(&spends[j], &spots[j]) && spots[j].shard == at.shard {
+				inShard++
+				if spends[j].Most > 0 && spends[j].Counter.Owner == sp.Counter.Owner {
+					ofOwner++
+				}
+			}
+		}
+		if l.Most > 0 && l.full(at.shard, inShard) {
+			return false
+		}
+		if sp.Most > 0 && at.shard.live(sp.Counter.Owner, now)+ofOwner > sp.Most {
+			return false
+		}
+	}
+	return true
+}
+
+// makes reports whether committing a spend makes a counter.
+func makes(sp *Spend, at *spot) bool {
+	if at.place >= 0 {
+		return false
+	}
+	if sp.Limit.Concurrent {
+		return sp.Lease != nil
+	}
+	return at.after != State{}
+}
+
+// full reports whether a shard has no room for as many more.
+func (l *Local) full(s *shard, more int) bool {
+	return len(s.entries)+more > max(1, l.Most/shardCount)
+}
+
+// live returns how many counters of an owner that were taken with a Most still
+// count, within the grace of sweeping.
+func (s *shard) live(owner string, now int64) int {
+	n := 0
+	for _, c := range s.bounded[owner] {
+		if place, ok := s.index[c]; ok && !s.entries[place].over(now-sweepGrace) {
+			n++
+		}
+	}
+	return n
+}
+
+// bind notes a counter that was taken with a Most.
+func (s *shard) bind(c Counter) {
+	if s.bounded == nil {
+		s.bounded = map[string][]Counter{}
+	}
+	s.bounded[c.Owner] = append(s.bounded[c.Owner], c)
+}
+
+// isBound reports whether a counter was taken with a Most.
+func (s *shard) isBound(c Counter) bool { return slices.Contains(s.bounded[c.Owner], c) }
+
+// unbind forgets a counter that is dropped.
+func (s *shard) unbind(c Counter) {
+	of, ok := s.bounded[c.Owner]
+	if !ok {
+		return
+	}
+	if of = slices.DeleteFunc(of, func(o Counter) bool { return o == c }); len(of) > 0 {
+		s.bounded[c.Owner] = of
+		return
+	}
+	delete(s.bounded, c.Owner)
+	if len(s.bounded) == 0 {
+		s.bounded = nil // maps of Go only grow
+	}
+}
