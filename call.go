@@ -77,6 +77,7 @@ type call struct {
 	in     any        // nil: no body
 	public bool       // goes without a credential
 	single bool       // carries an idempotency key only where the caller gives one
+	ends   bool       // is done once what it names is not there
 
 	idempotency string
 	ifMatch     string

@@ -65,7 +65,7 @@ func methods() map[string]reflect.Method {
 func TestEveryRouteHasAMethod(t *testing.T) {
 	routes := http.NewServeMux()
 	want := map[string]bool{} // pattern → whether a method went there
-	for _, rt := range native.New(nil, &keys.Manager{}, nil, nil).Routes() {
+	for _, rt := range native.New(nil, &keys.Manager{}, nil, nil, nil).Routes() {
 		pattern := rt.Method + " " + rt.Path
 		routes.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			want[pattern] = true

@@ -21,7 +21,10 @@ import (
 //	not_found, disabled, expired        401 with WWW-Authenticate
 //	usage_exceeded                      402
 //	forbidden, insufficient_permissions 403
-//	rate_limited                        429 with Retry-After
+//	rate_limited                        429 with Retry-After, RateLimit and X-RateLimit-…
+//
+// The places that the request holds under concurrency limits are free again
+// when the handler returns, or when the leases expire.
 //
 // Where the server could not answer, it is 503 with Retry-After. The key is
 // never repeated.
@@ -42,6 +45,10 @@ type Guard struct {
 	// Limits are those of the key's limits that a request takes from beside
 	// those that every verification does, and others than 1 that it takes.
 	Limits []LimitRequest
+
+	// LeaseTTL is how long a request holds its places under concurrency limits
+	// where the handler does not return before, such as "90s"; "" is 1m.
+	LeaseTTL string
 
 	// Tags are for usage.
 	Tags []string
@@ -93,6 +100,9 @@ func (g Guard) Handler(next http.Handler) http.Handler {
 			g.refuse(w, &v)
 			return
 		}
+		if len(v.Leases) > 0 {
+			defer g.release(r.Context(), v.Leases)
+		}
 		passed := r.WithContext(context.WithValue(r.Context(), verificationKey{}, &v))
 		if g.Strip {
 			passed.Header = r.Header.Clone()
@@ -131,7 +141,7 @@ func (g *Guard) verify(r *http.Request, key string) (Verification, error) {
 	if utf8.RuneCountInString(key) > maxKey {
 		return Verification{Outcome: NotFound, Detail: "there is no such key"}, nil // nothing that the server could be asked
 	}
-	req := VerifyRequest{Key: key, Keyspace: g.Keyspace, Cost: g.Cost, Limits: g.Limits, Tags: g.Tags}
+	req := VerifyRequest{Key: key, Keyspace: g.Keyspace, Cost: g.Cost, Limits: g.Limits, LeaseTTL: g.LeaseTTL, Tags: g.Tags}
 	if g.Permissions != "" {
 		req.Permissions = &g.Permissions
 	}
@@ -143,6 +153,21 @@ func (g *Guard) verify(r *http.Request, key string) (Verification, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), cmp.Or(g.Timeout, 5*time.Second))
 	defer cancel()
 	return g.Client.Verify(ctx, req)
+}
+
+// release gives back the places of a request that is done. Where that fails, or
+// nobody's root key is there to do it by, the leases expire by themselves.
+func (g *Guard) release(ctx context.Context, leases []Lease) {
+	if g.Client.RootKey == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(g.Timeout, 5*time.Second))
+	defer cancel()
+	for _, l := range leases {
+		if err := g.Client.ReleaseLease(ctx, l.ID); err != nil {
+			slog.WarnContext(ctx, "a lease could not be released, and will expire", slog.String("lease", l.ID), slog.String("err", err.Error()))
+		}
+	}
 }
 
 // maxKey is how many characters a key has at most.
@@ -169,7 +194,10 @@ func (g *Guard) refuse(w http.ResponseWriter, v *Verification) {
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	case http.StatusTooManyRequests:
-		w.Header().Set("Retry-After", seconds(v.retryAfter(time.Now())))
+		now := time.Now()
+		wait := v.retryAfter(now)
+		w.Header().Set("Retry-After", seconds(wait))
+		SetRateLimit(w.Header(), v.Limits, wait, now)
 	}
 	writeProblem(w, Problem{Status: status, Code: v.Outcome, Detail: v.Detail, RequestID: v.RequestID})
 }

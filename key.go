@@ -69,13 +69,16 @@ type IdentityRef struct {
 	ExternalID *string `json:"external_id" doc:"Null where the identity has none."`
 }
 
-// A Limit says how often a key may be used.
+// A Limit says how often a key may be used: with Max and Window, or, with
+// Concurrent, how often at the same time. A concurrency limit holds for every
+// verification, and has no other member than its name.
 type Limit struct {
-	Name      string `json:"name" required:"true"`
-	Max       int64  `json:"max" required:"true" doc:"Units in each window."`
-	Window    string `json:"window" required:"true" doc:"A duration: an integer and ms, s, m, h or d."`
-	Algorithm string `json:"algorithm,omitempty" enum:"sliding,fixed,fixed_from_first,gcra" doc:"sliding where absent."`
-	AutoApply *bool  `json:"auto_apply,omitempty" doc:"Whether every verification takes from it; true where absent."`
+	Name       string `json:"name" required:"true"`
+	Max        int64  `json:"max,omitzero" sometimes:"true" doc:"Units in each window."`
+	Window     string `json:"window,omitempty" sometimes:"true" doc:"With max: a duration, an integer and ms, s, m, h or d."`
+	Algorithm  string `json:"algorithm,omitempty" sometimes:"true" enum:"sliding,fixed,fixed_from_first,gcra" doc:"With max; sliding where absent."`
+	AutoApply  *bool  `json:"auto_apply,omitempty" sometimes:"true" doc:"With max: whether every verification takes from it; true where absent."`
+	Concurrent *int64 `json:"concurrent,omitempty" sometimes:"true" doc:"Leases that verifications may hold at the same time; in the place of all but the name."`
 }
 
 // Credits are how many uses a key has left.

@@ -52,7 +52,7 @@ func (c *Client) send(ctx context.Context, q *call) ([]byte, http.Header, error)
 // was to be deleted is gone, and with it perhaps the caller's own key.
 func (q *call) done(err error) bool {
 	e, ok := asError(err)
-	if !ok || q.method != http.MethodDelete {
+	if !ok || q.method != http.MethodDelete && !q.ends {
 		return false
 	}
 	return e.Code == CodeNotFound || e.Code == CodeUnauthenticated && q.path == selfPath
@@ -67,7 +67,7 @@ func (c *Client) repeatable(q *call) bool {
 	case http.MethodPut:
 		return q.ifMatch == ""
 	case http.MethodPost:
-		return q.idempotency != "" && c.RootKey != "" // the server keeps no answers for the public
+		return q.ends || q.idempotency != "" && c.RootKey != "" // the server keeps no answers for the public
 	}
 	return false
 }

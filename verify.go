@@ -15,6 +15,7 @@ type VerifyRequest struct {
 	Permissions *string        `json:"permissions,omitempty" doc:"What the key must be allowed to do: names with AND, OR and parentheses."`
 	Cost        *int64         `json:"cost,omitempty" doc:"Credits to take; 1 where absent; 0 looks without taking."`
 	Limits      []LimitRequest `json:"limits,omitempty" doc:"Limits beyond those that apply to every use, or such a one at another cost."`
+	LeaseTTL    string         `json:"lease_ttl,omitempty" doc:"How long the use holds its places under concurrency limits, unless they are released before: a duration from 1s to 1h; 1m where absent."`
 	IP          string         `json:"ip,omitempty" doc:"The end user's address, for the key's list of addresses."`
 	Tags        []string       `json:"tags,omitempty" doc:"For usage alone; at most 20."`
 	MinRevision *int64         `json:"min_revision,omitempty" doc:"Answer only from a state in which this revision is in force."`
@@ -50,6 +51,7 @@ type Verification struct {
 	Key       *VerifiedKey `json:"key,omitempty" doc:"Absent with not_found alone."`
 	Limits    []LimitState `json:"limits,omitempty" doc:"Live figures, whenever the key has limits."`
 	Credits   *CreditState `json:"credits,omitempty" doc:"Live figures, whenever the key has credits."`
+	Leases    []Lease      `json:"leases,omitempty" doc:"The places that the use holds under concurrency limits."`
 
 	// RetryAfter is, with rate_limited, when the same call would be allowed;
 	// 0 where the server did not say. It is no member of the JSON.
@@ -77,14 +79,24 @@ type IdentityState struct {
 	Meta       json.RawMessage `json:"meta"`
 }
 
-// A LimitState is how a rate limit stands.
+// A LimitState is how a limit stands: with Max, Window and ResetAt a rate limit,
+// with Concurrent a concurrency limit.
 type LimitState struct {
-	Name      string `json:"name"`
-	Max       int64  `json:"max"`
-	Window    string `json:"window"`
-	Remaining int64  `json:"remaining"`
-	ResetAt   Time   `json:"reset_at" doc:"When all of max is free again."`
-	Exceeded  bool   `json:"exceeded"`
+	Name       string `json:"name"`
+	Max        int64  `json:"max,omitzero"`
+	Window     string `json:"window,omitempty"`
+	Concurrent int64  `json:"concurrent,omitzero"`
+	Remaining  int64  `json:"remaining"`
+	ResetAt    Time   `json:"reset_at,omitzero" doc:"When all of max is free again."`
+	Exceeded   bool   `json:"exceeded"`
+}
+
+// A Lease is a place under a concurrency limit. It is held until it expires or
+// [Client.ReleaseLease] ends it.
+type Lease struct {
+	ID        string `json:"id"`
+	Name      string `json:"name" doc:"Of the limit."`
+	ExpiresAt Time   `json:"expires_at"`
 }
 
 // A CreditState is how a balance stands.

@@ -29,6 +29,10 @@ import (
 // each takes about a kilobyte.
 const cacheSize = 200_000
 
+// looseCounters bounds the counters of limits that belong to no key, whose
+// identifiers callers invent; each takes about a third of a kilobyte.
+const looseCounters = 1_000_000
+
 // lookups bounds how many keys that are not in the cache are looked up in the
 // database at once.
 const lookups = 32
@@ -47,7 +51,10 @@ type Server struct {
 	store   *store.Store
 	usage   *usage.Recorder
 	metrics *metrics.Metrics
-	limiter *ratelimit.Local
+	limiter *ratelimit.Local // of keys and their owners
+	loose   *ratelimit.Local // of what belongs to no key
+	counted bool             // the limiters hold what an earlier process has saved
+	limits  *keys.LimitChecker
 	cache   *keys.Cache
 	lock    *dirLock
 	clock   keys.Clock
@@ -68,7 +75,7 @@ type Options struct {
 // Open puts the parts together over the data directory, which it makes where
 // there is none.
 func Open(ctx context.Context, cfg Config, o Options) (_ *Server, err error) {
-	s := &Server{cfg: cfg, log: o.Log, clock: o.Clock, limiter: &ratelimit.Local{}}
+	s := &Server{cfg: cfg, log: o.Log, clock: o.Clock, limiter: &ratelimit.Local{}, loose: &ratelimit.Local{Most: looseCounters}}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -114,6 +121,8 @@ func Open(ctx context.Context, cfg Config, o Options) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	s.limits = &keys.LimitChecker{Limiter: s.loose, Overrides: keys.NewOverrideCache(timed), Clock: s.clock}
+	s.restoreCounters()
 	verifier := &keys.Verifier{Records: s.cache, Limiter: s.limiter, Ledger: ledger, Recorder: s.usage, Clock: s.clock, Purge: s.manager.Purge}
 	if !cfg.RootKey.IsZero() {
 		verifier.Declared = keys.Declare(cfg.RootKey, root, s.clock())
@@ -166,7 +175,7 @@ type maker struct {
 // makers lists every dialect. A new one is a line here.
 var makers = []maker{
 	{"native", func(s *Server, v *keys.Verifier, on []string) httpapi.Dialect {
-		return native.New(v, s.manager, s.clock, func() latchkey.Server {
+		return native.New(v, s.manager, s.limits, s.clock, func() latchkey.Server {
 			return latchkey.Server{Version: Version(), Schema: store.SchemaVersion, Revision: s.manager.Revision(), Dialects: on}
 		})
 	}},
@@ -215,7 +224,7 @@ func (s *Server) api(cfg Config, v *keys.Verifier) httpapi.API {
 func (s *Server) observe() {
 	s.metrics.Cache(s.cache.Stats)
 	s.metrics.Pool("sqlite", s.store.Pool)
-	s.metrics.Limiter(s.limiter.Len)
+	s.metrics.Limiter(func() int { return s.limiter.Len() + s.loose.Len() })
 	s.metrics.Usage(func() (waiting int, dropped, failures int64) {
 		st := s.usage.Stats()
 		return st.Waiting, st.Dropped, st.Failures
@@ -230,9 +239,9 @@ func (s *Server) Close() error {
 		s.stop()
 	}
 	s.chores.Wait()
-	var err error
+	err := s.saveCounters()
 	if s.store != nil {
-		err = s.store.Close()
+		err = errors.Join(err, s.store.Close())
 	}
 	return errors.Join(err, s.lock.release())
 }

@@ -26,6 +26,7 @@ type operation struct {
 	secret      bool   // the answer holds a secret
 	conditional bool   // takes If-Match
 	keeps       bool   // takes Idempotency-Key
+	counts      bool   // changes counters alone, which have no revision
 }
 
 func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }

@@ -57,6 +57,24 @@ func anOldSecret(make func(*granting) string) func(*granting) string {
 	}
 }
 
+// aLease is a place that a verification holds.
+func aLease(f *granting) string {
+	f.Helper()
+	key := f.makeKey(f, `{"keyspace":"payments","limits":[{"name":"inflight","concurrent":9}]}`)
+	var v latchkey.Verification
+	f.do(f, "POST", "/verify", `{"key":"`+key.Secret+`"}`, &v)
+	return "/leases/" + v.Leases[0].ID
+}
+
+// anOverride makes one for b* in a namespace, and returns the path of its list.
+func anOverride(f *granting) string {
+	f.Helper()
+	f.made++
+	list := fmt.Sprintf("/limits/made-%d/overrides", f.made)
+	f.do(f, "PUT", list+"/b%2A", `{"max":1,"window":"1h"}`, nil)
+	return list
+}
+
 // theQuestion is a verification of a good key, put into a frame.
 func theQuestion(path, frame string) preparation {
 	return func(f *granting) (string, string, []string) {
@@ -90,6 +108,14 @@ var grantCases = []grantCase{
 	{operation: "changeCredits", needs: needs("keys.payments.update"), prepare: on(aKey, "/credits", `{"operation":"decrement","amount":1}`)},
 	{operation: "changePermissions", needs: needs("keys.payments.update"), prepare: on(aKey, "/permissions", `{"add":["docs.read"]}`)},
 	{operation: "changeRoles", needs: needs("keys.payments.update"), prepare: on(aKey, "/roles", `{"add":["reader"]}`)},
+
+	{operation: "releaseLease", needs: needs("keys.payments.verify"), prepare: on(aLease, "/release", "")},
+	{operation: "checkLimit", needs: needs("limits.*.check"), prepare: asIs("/limits/check", `{"namespace":"api","identifier":"a","max":9,"window":"1h"}`)},
+	{operation: "listOverrides", needs: needs("limits.*.update"), prepare: on(anOverride, "", "")},
+	{operation: "replaceOverride", needs: needs("limits.*.update"), prepare: asIs("/limits/made/overrides/a%2A", `{"max":1,"window":"1h"}`), status: http.StatusCreated},
+	{operation: "replaceOverride", needs: needs("limits.*.update"), prepare: on(anOverride, "/b%2A", `{"max":2,"window":"1h"}`)},
+	{operation: "getOverride", needs: needs("limits.*.update"), prepare: on(anOverride, "/b%2A", "")},
+	{operation: "deleteOverride", needs: needs("limits.*.update"), prepare: on(anOverride, "/b%2A", "")},
 
 	{operation: "createKeyspace", needs: needs("keyspaces.*.create"), prepare: asIs("/keyspaces", `{"slug":"tried"}`)},
 	{operation: "listKeyspaces", needs: needs("keyspaces.*.read"), prepare: asIs("/keyspaces", "")},

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -158,18 +157,27 @@ func addresses(list []string, faults *keys.Faults) []netip.Prefix {
 func limits(list []latchkey.Limit, at string, faults *keys.Faults) []ratelimit.Limit {
 	var out []ratelimit.Limit
 	for i, l := range list {
+		if l.Concurrent != nil {
+			out = append(out, concurrencyLimit(&l, at+"/"+strconv.Itoa(i), faults))
+			continue
+		}
 		limit := ratelimit.Limit{Name: l.Name, Max: l.Max, Algorithm: ratelimit.Algorithm(l.Algorithm), Auto: l.AutoApply == nil || *l.AutoApply}
 		if limit.Algorithm == "" {
 			limit.Algorithm = ratelimit.Sliding
 		}
-		var err error
-		if limit.Window, err = span.Parse(l.Window); err != nil {
-			faults.Add(at+"/"+strconv.Itoa(i)+"/window", "%v", err)
-			limit.Window = span.Of(time.Second) // so that nothing else is said of it
-		}
+		limit.Window = window(l.Window, at+"/"+strconv.Itoa(i)+"/window", faults)
 		out = append(out, limit)
 	}
 	return out
+}
+
+// concurrencyLimit reads a limit that has nothing but a name and how many at
+// once.
+func concurrencyLimit(l *latchkey.Limit, at string, faults *keys.Faults) ratelimit.Limit {
+	if l.Max != 0 || l.Window != "" || l.Algorithm != "" || l.AutoApply != nil {
+		faults.Add(at+"/concurrent", "goes without max, window, algorithm and auto_apply")
+	}
+	return ratelimit.Limit{Name: l.Name, Max: *l.Concurrent, Concurrent: true, Auto: true}
 }
 
 func creditSettings(in *latchkey.CreditSettings, faults *keys.Faults) *keys.CreditSettings {

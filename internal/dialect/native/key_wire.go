@@ -72,6 +72,10 @@ func wireAddresses(ps []netip.Prefix) []string {
 func wireLimits(limits []ratelimit.Limit) []latchkey.Limit {
 	out := []latchkey.Limit{}
 	for _, l := range limits {
+		if l.Concurrent {
+			out = append(out, latchkey.Limit{Name: l.Name, Concurrent: &l.Max})
+			continue
+		}
 		out = append(out, latchkey.Limit{
 			Name: l.Name, Max: l.Max, Window: l.Window.String(), Algorithm: string(l.Algorithm), AutoApply: &l.Auto,
 		})

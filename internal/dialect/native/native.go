@@ -20,6 +20,7 @@ import (
 type Dialect struct {
 	verifier *keys.Verifier
 	manager  *keys.Manager
+	limits   *keys.LimitChecker
 	replies  *replies
 	clock    keys.Clock
 	server   func() latchkey.Server
@@ -27,10 +28,10 @@ type Dialect struct {
 
 var _ httpapi.Dialect = (*Dialect)(nil)
 
-// New returns the native API over a verifier and a manager. server tells what
-// GET /server answers.
-func New(v *keys.Verifier, m *keys.Manager, clock keys.Clock, server func() latchkey.Server) *Dialect {
-	return &Dialect{verifier: v, manager: m, clock: clock, server: server, replies: newReplies(m.Store, clock)}
+// New returns the native API over a verifier, a manager, and what limits that
+// which belongs to no key. server tells what GET /server answers.
+func New(v *keys.Verifier, m *keys.Manager, limits *keys.LimitChecker, clock keys.Clock, server func() latchkey.Server) *Dialect {
+	return &Dialect{verifier: v, manager: m, limits: limits, clock: clock, server: server, replies: newReplies(m.Store, clock)}
 }
 
 // Name implements [httpapi.Dialect].
@@ -70,6 +71,7 @@ func (d *Dialect) Routes() []httpapi.Route {
 		{Method: "GET", Path: "/problems/{code}", Caller: httpapi.Nobody, Handle: getProblem, Doc: problemDoc},
 	}
 	routes = append(routes, d.manageRoutes()...)
+	routes = append(routes, d.limitRoutes()...)
 	for i := range routes {
 		routes[i].Path = latchkey.BasePath + routes[i].Path
 	}

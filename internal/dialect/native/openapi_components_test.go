@@ -29,7 +29,7 @@ func components(w *wireSchemas) *huma.Components {
 		Headers:    responseHeaders,
 		Responses: map[string]*huma.Response{"Problem": {
 			Description: problemTable(),
-			Headers:     headerRefs("X-Request-Id", "WWW-Authenticate", "Retry-After", "Allow"),
+			Headers:     headerRefs(append([]string{"X-Request-Id", "WWW-Authenticate", "Retry-After", "Allow"}, rateLimitHeaders...)...),
 			Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: problem}},
 		}},
 	}
@@ -93,9 +93,18 @@ var responseHeaders = map[string]*huma.Header{
 	"Cache-Control":       {Description: "The answer holds a secret.", Required: true, Schema: &huma.Schema{Type: huma.TypeString, Const: "no-store"}},
 	"Idempotent-Replayed": {Description: "The request was carried out before; this is its answer again.", Schema: &huma.Schema{Type: huma.TypeString, Const: "true"}},
 	"WWW-Authenticate":    {Description: "With 401.", Schema: &huma.Schema{Type: huma.TypeString, Const: "Bearer"}},
-	"Retry-After":         {Description: "With 429 and 503, and with a verification that a limit refused: seconds to wait.", Schema: &huma.Schema{Type: huma.TypeInteger}},
+	"Retry-After":         {Description: "With 429 and 503, and with a verification or check that a limit refused: seconds to wait.", Schema: &huma.Schema{Type: huma.TypeInteger}},
 	"Allow":               {Description: "With 405: the methods that the path has.", Schema: textSchema()},
+
+	"RateLimit-Policy":      {Description: "With 429: the root key's limits, as draft-ietf-httpapi-ratelimit-headers-11 has them.", Schema: textSchema()},
+	"RateLimit":             {Description: "With 429: how they stand, in the form of the same draft.", Schema: textSchema()},
+	"X-RateLimit-Limit":     {Description: "With 429: the max of the limit that refused.", Schema: &huma.Schema{Type: huma.TypeInteger, Format: "int64"}},
+	"X-RateLimit-Remaining": {Description: "With 429: what is left of it.", Schema: &huma.Schema{Type: huma.TypeInteger, Format: "int64"}},
+	"X-RateLimit-Reset":     {Description: "With 429: when all of it is free again, in Unix seconds.", Schema: &huma.Schema{Type: huma.TypeInteger, Format: "int64"}},
 }
+
+// rateLimitHeaders tell how the limits of a root key stand.
+var rateLimitHeaders = []string{"RateLimit-Policy", "RateLimit", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"}
 
 // answerHeaders are those that an operation's success has.
 func answerHeaders(rt *httpapi.Route, doc *operation) map[string]*huma.Header {
@@ -103,13 +112,13 @@ func answerHeaders(rt *httpapi.Route, doc *operation) map[string]*huma.Header {
 	if doc.versioned {
 		names = append(names, "ETag")
 	}
-	if rt.Method != http.MethodGet && doc.tag != "Verification" {
+	if rt.Method != http.MethodGet && doc.tag != "Verification" && !doc.counts {
 		names = append(names, "Latchkey-Revision")
 	}
 	if doc.secret {
 		names = append(names, "Cache-Control")
 	}
-	if doc.id == "verify" {
+	if doc.id == "verify" || doc.id == "checkLimit" {
 		names = append(names, "Retry-After")
 	}
 	if doc.keeps {

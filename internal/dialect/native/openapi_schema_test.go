@@ -125,7 +125,7 @@ func (w *wireSchemas) object(t reflect.Type, name string) *huma.Schema {
 			continue // an embedded struct, whose members are there themselves
 		}
 		w.members[name] = append(w.members[name], member)
-		always := !strings.Contains(options, "omit") || w.sent[t] || t.Name() == ""
+		always := !strings.Contains(options, "omit") || w.sent[t] && f.Tag.Get("sometimes") != "true" || t.Name() == ""
 		if !w.request && always || f.Tag.Get("required") == "true" {
 			s.Required = append(s.Required, member)
 		}

@@ -90,6 +90,7 @@ const about = "Issue, verify, limit, meter, rotate and audit API keys.\n\n" +
 var tags = []*huma.Tag{
 	{Name: "Verification", Description: "Ask whether a key is good for a use."},
 	{Name: "Keys", Description: "Make keys, and say what they may do."},
+	{Name: "Limits", Description: "Leases under concurrency limits, and limits that belong to no key."},
 	{Name: "Keyspaces", Description: "The keys of one API, and the policy that they have."},
 	{Name: "Identities", Description: "The owners of keys, with limits that their keys share."},
 	{Name: "Roles and permissions", Description: "What keys may be allowed to do."},

@@ -47,6 +47,9 @@ func (d *Dialect) WriteError(w http.ResponseWriter, r *http.Request, e *keys.Err
 	case e.Code == keys.Unavailable || e.Code == keys.Throttled || e.RetryAfter > 0:
 		h.Set("Retry-After", retryAfter(e.RetryAfter))
 	}
+	if len(e.Limits) > 0 {
+		latchkey.SetRateLimit(h, limitStates(e.Limits), e.RetryAfter, d.clock())
+	}
 	if err := httpapi.WriteJSON(w, p.Status, "application/problem+json", p); err != nil {
 		w.WriteHeader(http.StatusInternalServerError)
 	}

@@ -24,6 +24,7 @@ type verifyBody struct {
 	Permissions *string     `json:"permissions"`
 	Cost        *int64      `json:"cost"`
 	Limits      []limitBody `json:"limits"`
+	LeaseTTL    *string     `json:"lease_ttl"`
 	IP          *string     `json:"ip"`
 	Tags        []string    `json:"tags"`
 	MinRevision *int64      `json:"min_revision"`
@@ -82,7 +83,7 @@ func (v *verifyBody) doubtful(body []byte) bool {
 	if bytes.Contains(body, []byte("null")) || httpapi.MayHoldNUL(body) || len(v.Tags) > keys.MaxTags || len(v.Limits) > keys.MaxLimits {
 		return true
 	}
-	if longWord(v.Keyspace) || longWord(v.Permissions) || longWord(v.IP) {
+	if longWord(v.Keyspace) || longWord(v.Permissions) || longWord(v.IP) || longWord(v.LeaseTTL) {
 		return true
 	}
 	for i := range v.Tags {
@@ -139,6 +140,9 @@ func (v *verifyBody) ask(req *keys.VerifyRequest, faults *keys.Faults) {
 			found.Add("ip", "must be an IPv4 or IPv6 address")
 		}
 		req.Addr = addr.Unmap().WithZone("")
+	}
+	if v.LeaseTTL != nil {
+		req.LeaseTTL = leaseTTL(*v.LeaseTTL, &found)
 	}
 	if v.MinRevision != nil && *v.MinRevision < 0 {
 		found.Add("min_revision", "must be a revision that a write has answered")

@@ -86,7 +86,7 @@ var jsonValues = []string{
 
 var (
 	jsonValue   = rapid.SampledFrom(jsonValues)
-	verifyNames = []string{"key", "Key", "k\\u0065y", "keyspace", "permissions", "cost", "limits", "ip", "tags", "min_revision", "extra"}
+	verifyNames = []string{"key", "Key", "k\\u0065y", "keyspace", "permissions", "cost", "limits", "lease_ttl", "ip", "tags", "min_revision", "extra"}
 	limitNames  = []string{"name", "Name", "cost", "max", "window", "algorithm", "n\\u0061me", "extra"}
 )
 

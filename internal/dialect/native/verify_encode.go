@@ -30,6 +30,9 @@ func appendVerification(b []byte, v *keys.Verification, requestID string) []byte
 	if len(v.Limits) > 0 {
 		b = appendLimits(append(b, `,"limits":`...), v.Limits)
 	}
+	if len(v.Leases) > 0 {
+		b = appendLeases(append(b, `,"leases":`...), v.Leases)
+	}
 	if v.Credits != nil {
 		b = strconv.AppendInt(append(b, `,"credits":{"remaining":`...), v.Credits.Remaining, 10)
 		b = append(appendTime(append(b, `,"refills_at":`...), v.Credits.RefillsAt()), '}')
@@ -71,6 +74,10 @@ func appendLimits(b []byte, ds []ratelimit.Decision) []byte {
 			b = append(b, ',')
 		}
 		b = appendText(append(b, `{"name":`...), d.Name)
+		if d.Concurrent {
+			b = appendConcurrent(b, d)
+			continue
+		}
 		b = strconv.AppendInt(append(b, `,"max":`...), d.Max, 10)
 		b, _ = d.Window.AppendText(append(b, `,"window":"`...))
 		b = strconv.AppendInt(append(b, `","remaining":`...), d.Remaining, 10)
@@ -182,6 +189,9 @@ func limitDetail(v *keys.Verification) string {
 	for _, d := range v.Limits {
 		if d.Allowed {
 			continue
+		}
+		if d.Concurrent {
+			return concurrentDetail(&d, v.At)
 		}
 		what := fmt.Sprintf("limit %q, %d per %s, ", d.Name, d.Max, d.Window)
 		if d.RetryAt.IsZero() {

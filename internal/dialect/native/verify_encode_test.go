@@ -58,10 +58,17 @@ var verification = rapid.Custom(func(t *rapid.T) *keys.Verification {
 	v := &keys.Verification{Outcome: rapid.SampledFrom(keys.Outcomes).Draw(t, "outcome"), Record: rec, At: moment.Draw(t, "at")}
 	for range rapid.IntRange(0, 3).Draw(t, "limits") {
 		v.Limits = append(v.Limits, ratelimit.Decision{
-			Name: text.Draw(t, "limit"), Allowed: rapid.Bool().Draw(t, "allowed"), Max: rapid.Int64().Draw(t, "max"), Remaining: rapid.Int64().Draw(t, "remaining"),
+			Name: text.Draw(t, "limit"), Allowed: rapid.Bool().Draw(t, "allowed"), Max: rapid.Int64Range(1, 1e12).Draw(t, "max"), Remaining: rapid.Int64().Draw(t, "remaining"),
 			Window:  span.Span{N: rapid.Int64Range(1, 1e6).Draw(t, "n"), Unit: span.Unit(rapid.IntRange(1, 5).Draw(t, "unit"))},
 			RetryAt: noMoment.Draw(t, "retry"), FreeAt: moment.Draw(t, "free"),
 		})
+	}
+	if rapid.Bool().Draw(t, "concurrent") {
+		v.Limits = append(v.Limits, ratelimit.Decision{Name: text.Draw(t, "slots"), Allowed: rapid.Bool().Draw(t, "free"), Concurrent: true,
+			Max: rapid.Int64Range(1, 1e5).Draw(t, "at once"), Remaining: rapid.Int64().Draw(t, "places"), RetryAt: moment.Draw(t, "ends")})
+	}
+	if v.Outcome == keys.Valid && rapid.Bool().Draw(t, "leased") {
+		v.Leases = append(v.Leases, ratelimit.Lease{ID: "lease_1", Counter: ratelimit.Counter{Name: text.Draw(t, "lease of")}, ExpiresAt: moment.Draw(t, "until")})
 	}
 	if v.Outcome == keys.CreditsExhausted || rapid.Bool().Draw(t, "metered") {
 		v.Credits = &keys.Credits{Remaining: rapid.Int64().Draw(t, "balance"), RefilledAt: time.UnixMilli(1_800_000_000_000)}
@@ -91,9 +98,16 @@ func asWire(v *keys.Verification, requestID string) latchkey.Verification {
 		out.Key.Identity = &latchkey.IdentityState{ID: o.ID, ExternalID: textOrNull(o.ExternalID), Meta: raw(o.Meta)}
 	}
 	for _, d := range v.Limits {
+		if d.Concurrent {
+			out.Limits = append(out.Limits, latchkey.LimitState{Name: d.Name, Concurrent: d.Max, Remaining: d.Remaining, Exceeded: !d.Allowed})
+			continue
+		}
 		out.Limits = append(out.Limits, latchkey.LimitState{
 			Name: d.Name, Max: d.Max, Window: d.Window.String(), Remaining: d.Remaining, ResetAt: latchkey.Time{Time: d.FreeAt}, Exceeded: !d.Allowed,
 		})
+	}
+	for _, l := range v.Leases {
+		out.Leases = append(out.Leases, latchkey.Lease{ID: l.ID, Name: l.Counter.Name, ExpiresAt: latchkey.Time{Time: l.ExpiresAt}})
 	}
 	if v.Credits != nil {
 		out.Credits = &latchkey.CreditState{Remaining: v.Credits.Remaining, RefillsAt: wireTime(v.Credits.RefillsAt())}

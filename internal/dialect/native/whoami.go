@@ -24,10 +24,7 @@ func (d *Dialect) whoami(w http.ResponseWriter, r *http.Request, c *httpapi.Call
 		out.Kind = "root_key"
 	}
 	for _, l := range v.Limits {
-		out.Limits = append(out.Limits, latchkey.LimitState{
-			Name: l.Name, Max: l.Max, Window: l.Window.String(), Remaining: l.Remaining,
-			ResetAt: latchkey.Time{Time: l.FreeAt}, Exceeded: !l.Allowed,
-		})
+		out.Limits = append(out.Limits, limitState(&l))
 	}
 	if v.Credits != nil {
 		out.Credits = &latchkey.CreditState{Remaining: v.Credits.Remaining, RefillsAt: wireTime(v.Credits.RefillsAt())}
