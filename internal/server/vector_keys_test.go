@@ -111,6 +111,7 @@ func meteredStates() []keyState {
 		return s.makeKey("", `{"keyspace":"open"`+more+`}`, limits)
 	}
 	requests := map[string]bool{"requests": true}
+	inflight := map[string]bool{"inflight": true}
 	plenty := `,"limits":[` + long("requests", 1000, true) + `]`
 	return []keyState{
 		{"with credits", func(s *site) *subject { return s.key(`,"credits":{"remaining":1000}`) }},
@@ -152,6 +153,18 @@ func meteredStates() []keyState {
 			shared := map[string]bool{"shared": true}
 			s.use(open(s, shared, `,"external_id":"team"`), "")
 			return open(s, shared, `,"external_id":"team","credits":{"remaining":10}`)
+		}},
+		{"with places for many", func(s *site) *subject { return open(s, inflight, `,"limits":[{"name":"inflight","concurrent":1000}]`) }},
+		{"with places and no credits left", func(s *site) *subject {
+			return open(s, inflight, `,"limits":[{"name":"inflight","concurrent":1000}],"credits":{"remaining":0}`)
+		}},
+		{"with no place left", func(s *site) *subject {
+			of := open(s, inflight, `,"limits":[{"name":"inflight","concurrent":1}],"credits":{"remaining":1000}`)
+			of.before = func() {
+				of.before = nil
+				s.use(of, `,"cost":0`)
+			}
+			return of
 		}},
 		{"with a request's own limit used up", func(s *site) *subject {
 			of := s.key(`,"credits":{"remaining":10}`)

@@ -85,6 +85,9 @@ type identityLimit struct {
 func listed(i *keys.Identity) identity {
 	out := identity{ID: i.ID, ExternalID: externalID(i.ID, i.ExternalID)}
 	for _, l := range i.Limits {
+		if l.Concurrent {
+			continue // the vendor has no words for it
+		}
 		out.Ratelimits = append(out.Ratelimits, identityLimit{l.Name, l.Max, l.Window.Duration().Milliseconds()})
 	}
 	return out
@@ -184,7 +187,7 @@ func (d *Dialect) updateIdentity(ctx context.Context, by keys.Actor, in *updateI
 			i.Meta = meta
 		}
 		if in.Ratelimits.given {
-			i.Limits = limits
+			i.Limits = replaceLimits(i.Limits, limits)
 		}
 		return nil
 	}, keys.Match{})
@@ -192,6 +195,17 @@ func (d *Dialect) updateIdentity(ctx context.Context, by keys.Actor, in *updateI
 		err = errNoIdentity
 	}
 	return whole(&i), err
+}
+
+// replaceLimits puts limits in the place of those that are there, but for
+// concurrency limits, which the caller does not see, unless it takes their name.
+func replaceLimits(present, limits []ratelimit.Limit) []ratelimit.Limit {
+	for _, l := range present {
+		if l.Concurrent && !slices.ContainsFunc(limits, func(o ratelimit.Limit) bool { return o.Name == l.Name }) {
+			limits = append(slices.Clip(limits), l)
+		}
+	}
+	return limits
 }
 
 type identityIDBody struct {

@@ -163,7 +163,7 @@ func refillOf(c *keys.Credits) *refill {
 }
 
 func defaultOf(limits []ratelimit.Limit) *limit {
-	i := slices.IndexFunc(limits, func(l ratelimit.Limit) bool { return l.Name == defaultLimit })
+	i := slices.IndexFunc(limits, func(l ratelimit.Limit) bool { return l.Name == defaultLimit && !l.Concurrent })
 	if i < 0 {
 		return nil
 	}

@@ -85,11 +85,13 @@ func appendFigures(b []byte, v *keys.Verification, req *keys.VerifyRequest) []by
 }
 
 // shownLimit returns the one limit that is shown of several: the first that
-// refused, else the first of those that the verification took from.
+// refused, else the first of those that the verification took from. The vendor
+// has no words for concurrency limits, which hold here all the same: each use
+// takes a place, and keeps it until the lease expires.
 func shownLimit(v *keys.Verification, req *keys.VerifyRequest) *ratelimit.Decision {
-	i := slices.IndexFunc(v.Limits, func(d ratelimit.Decision) bool { return !d.Allowed })
+	i := slices.IndexFunc(v.Limits, func(d ratelimit.Decision) bool { return !d.Allowed && !d.Concurrent })
 	if i < 0 {
-		i = slices.IndexFunc(v.Limits, func(d ratelimit.Decision) bool { return asked(v.Record, req, d.Name) })
+		i = slices.IndexFunc(v.Limits, func(d ratelimit.Decision) bool { return !d.Concurrent && asked(v.Record, req, d.Name) })
 	}
 	if i < 0 {
 		return nil
