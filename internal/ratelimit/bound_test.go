@@ -26,13 +26,15 @@ func TestMostOfAnOwner(t *testing.T) {
 			}
 			return err != nil
 		}
-		if refused(0, named("1", "o", 1), named("2", "o", 1)) || refused(0, named("1", "o", 1), named("2", "o", 1)) {
-			t.Errorf("%s: the first two are refused", a)
+		for range 2 {
+			if refused(0, named("1", "o", 1), named("2", "o", 1)) {
+				t.Errorf("%s: the first two are refused", a)
+			}
 		}
 		if !refused(0, named("3", "o", 1), named("4", "o", 1)) || l.Len() != 2 {
 			t.Errorf("%s: two more are let in, or one of them; there are %d", a, l.Len())
 		}
-		if refused(0, named("3", "o", 0), named("4", "o", 0)) || refused(0, named("3", "o", 1)) || refused(0, named("3", "o", 1)) {
+		if refused(0, named("3", "o", 0), named("4", "o", 0)) || refused(0, named("3", "o", 1)) {
 			t.Errorf("%s: a third is refused, or a look", a)
 		}
 		if !refused(0, named("4", "o", 1)) || refused(0, named("4", "p", 1)) || refused(0, spend("o", limit(a, 5, "10s"), 1)) {
