@@ -33,7 +33,7 @@ func TestRetryTimes(t *testing.T) {
 		atMost     time.Duration
 	}{
 		{"a time that doubles", latchkey.Client{}, text(""), 0, 4, 350 * time.Millisecond, 700 * time.Millisecond},
-		{"never more than 5 s at once", latchkey.Client{Retries: 10, RetryFor: time.Hour}, text(""), 0, 11, 16 * second, 35 * second},
+		{"never more than 5 s at once", latchkey.Client{Retries: 10, RetryFor: time.Hour}, text(""), 0, 11, 13 * second, 35 * second},
 		{"as the server says", latchkey.Client{Retries: 2}, text("3"), 0, 3, 6 * second, 7 * second},
 		{"at the hour that the server says", latchkey.Client{Retries: 1}, func() string {
 			return time.Now().Add(10 * second).UTC().Format(http.TimeFormat)

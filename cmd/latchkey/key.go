@@ -74,7 +74,7 @@ var (
 	expiresAtMember = member{flag: "expires-at", path: "expires_at", kind: moment, text: "when it ends"}
 	expiresInMember = member{flag: "expires-in", path: "expires_at", kind: fromNow, text: "when it ends, from now: an integer and ms, s, m, h or d"}
 	limitMember     = member{flag: "limit", path: "limits", kind: limit, many: true,
-		text: "`LIMIT` on its use, such as name=requests,max=100,window=1m; also algorithm=sliding|fixed|fixed_from_first|gcra and auto_apply=false. May be given again"}
+		text: "`LIMIT` on its use, such as name=requests,max=100,window=1m; also algorithm=sliding|fixed|fixed_from_first|gcra and auto_apply=false; or name=…,concurrent=10. May be given again"}
 	rotateMembers = []member{{flag: "overlap", path: "overlap", kind: text, clear: noClear, text: "how long the old secrets still work, a `DURATION` (0s)"}}
 	statusMember  = member{flag: "status", kind: text, values: []string{"active", "disabled", "expired"}, text: "`STATUS`: active, disabled or expired"}
 	startMember   = member{flag: "start", kind: text, text: "with hints that begin so"}

@@ -68,7 +68,7 @@ var (
 	owner   = kind{"IDENTITY", readOwner}
 
 	limit = parts("name=requests,max=100,window=1m", map[string]kind{
-		"name": text, "max": number, "window": text, "algorithm": text, "auto_apply": toggle,
+		"name": text, "max": number, "window": text, "algorithm": text, "auto_apply": toggle, "concurrent": number,
 	})
 	// use is a limit in a verification.
 	use = parts("name=requests,cost=2", map[string]kind{
