@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"io"
 	"io/fs"
 	"net/http"
@@ -156,9 +157,12 @@ func TestBenchShowsWhatAMuteServerPrinted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.stop()
-	if p.addr, err = freeAddr(); err != nil {
+	l, err := net.Listen("tcp", "127.0.0.1:0") // nobody answers here, nor comes to
+	if err != nil {
 		t.Fatal(err)
 	}
+	defer l.Close()
+	p.addr = l.Addr().String()
 	err = p.waitReady(t.Context(), 500*time.Millisecond)
 	if err == nil || !strings.Contains(err.Error(), "not ready within 500ms") || !strings.Contains(err.Error(), "says nothing") {
 		t.Errorf("error %v, want the time and the output", err)
