@@ -100,8 +100,12 @@ func (b *balances) recover(ctx context.Context) error {
 	}})
 }
 
-// fold brings the row of an account up to date.
+// fold brings the row of an account up to date. One whose credits were taken
+// away has none.
 func (t *txn) fold(id string, st balance) error {
+	if st.credits == nil {
+		return nil
+	}
 	_, err := t.exec(`UPDATE credits SET remaining = $2, refilled_at = $3, refills_at = $4, rev = $5 WHERE account_id = $1 AND rev < $5`,
 		id, st.credits.Remaining, millis(st.credits.RefilledAt), millis(st.credits.RefillsAt()), st.rev)
 	return err
