@@ -312,7 +312,8 @@ type Ledger interface {
 	// SpendCredits must take cost from the account if it has as much once due
 	// refills are given, and return what is left and whether it was taken. The
 	// decrement has reached the disk when it returns. A cost of 0 only looks.
-	// Where the account has no credits, ok is true and the Credits are nil.
+	// Where the account has no credits, ok is true and the Credits are nil. Of
+	// credits that are gone, observers have heard before that or hear soon.
 	SpendCredits(ctx context.Context, accountID string, cost int64, now time.Time) (c *Credits, ok bool, err error)
 
 	// ChangeCredits must change the credits of a key, with refills given up to

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"time"
@@ -167,7 +168,9 @@ func (vr *Verifier) Verify(ctx context.Context, by *Actor, req *VerifyRequest) (
 	}
 
 	// 3. Limits, then credits: all or nothing.
-	if err := vr.take(ctx, &v, req); err != nil {
+	if err := vr.take(ctx, &v, req); err == errGone {
+		return vr.Verify(ctx, by, req) // a record that is read now tells of it
+	} else if err != nil {
 		return v, err
 	}
 	if v.Outcome != Valid {
@@ -262,6 +265,9 @@ func (vr *Verifier) take(ctx context.Context, v *Verification, req *VerifyReques
 		cost = max(*req.Cost, 0)
 	}
 	credits, ok, err := vr.spend(ctx, v, cost, req.Clamp)
+	if credits == nil && err == nil {
+		err = errGone
+	}
 	if ok && err == nil {
 		v.Credits = credits
 		return nil
@@ -277,6 +283,10 @@ func (vr *Verifier) take(ctx context.Context, v *Verification, req *VerifyReques
 	v.Outcome, v.Credits = CreditsExhausted, credits
 	return vr.lookLimits(ctx, v, spends)
 }
+
+// errGone says that credits, or the whole key, have gone since the record was
+// read. What is not there must not be had for nothing.
+var errGone = errors.New("the credits of the record are gone")
 
 // spend takes a cost from the credits. With clamp it takes what is left where
 // that is less, and asks again where somebody else was faster.

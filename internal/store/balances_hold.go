@@ -58,9 +58,8 @@ func (b *balances) undo(holds []held) {
 	}
 }
 
-// release lets go the accounts that a transaction has held, changed where it
-// was committed.
-func (b *balances) release(holds []held, committed bool) {
+// settle changes the accounts that a transaction holds, where it was committed.
+func (b *balances) settle(holds []held, committed bool) {
 	for _, h := range holds {
 		a := h.account
 		shard := b.shard(a.id)
@@ -70,9 +69,18 @@ func (b *balances) release(holds []held, committed bool) {
 		}
 		a.doubtful = a.doubtful || a.changed != nil && !committed
 		a.changed = nil
-		if a.held != nil {
-			close(a.held)
-			a.held = nil
+		shard.mu.Unlock()
+	}
+}
+
+// release lets go the accounts that a transaction has held.
+func (b *balances) release(holds []held) {
+	for _, h := range holds {
+		shard := b.shard(h.account.id)
+		shard.mu.Lock()
+		if h.account.held != nil {
+			close(h.account.held)
+			h.account.held = nil
 		}
 		shard.mu.Unlock()
 	}

@@ -2,8 +2,13 @@ package store
 
 import (
 	"context"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"latchkey/internal/keys"
 )
 
 // left is what an account has, by a look.
@@ -68,5 +73,45 @@ func TestFoldAfterCreditsAreGone(t *testing.T) {
 	spendOne(t, s, "stays", 3, 4)
 	if c, ok, err := s.SpendCredits(t.Context(), "gone", 1, time.Now()); c != nil || !ok || err != nil {
 		t.Errorf("spending where there are no credits: %+v, %v, %v", c, ok, err)
+	}
+}
+
+// TestGoneIsHeardOfFirst deletes credits while others spend: who finds none finds
+// that observers have heard of it.
+func TestGoneIsHeardOfFirst(t *testing.T) {
+	s, _, _ := newSQLite(t)
+	var heard atomic.Int64
+	s.Observe(func(keys.Change) {
+		for range 1000 {
+			runtime.Gosched() // to let those find out who can
+		}
+		heard.Add(1)
+	})
+	for n := range 20 {
+		if err := s.setCredits(t.Context(), "account", 1000); err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				for {
+					c, _, err := s.SpendCredits(context.Background(), "account", 1, time.Now())
+					if err != nil || c == nil && heard.Load() != int64(n+1) {
+						t.Errorf("round %d: credits are gone, and observers have heard of %d: %v", n, heard.Load(), err)
+					}
+					if c == nil || err != nil {
+						return
+					}
+				}
+			})
+		}
+		err := s.write(t.Context(), func(tx *txn) error {
+			tx.changed(keys.KeyChanged, "key")
+			return tx.setCredits("account", nil)
+		})
+		wg.Wait()
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -151,16 +151,21 @@ func (w *groupWriter) commit(batch []*job, spent *spending) {
 		return
 	}
 	revision, err := w.transact(all)
-	b.release(w.holds, err == nil)
+	b.settle(w.holds, err == nil)
+	for _, j := range batch {
+		if j.txn != nil {
+			// Told after a failed commit too: it may have reached the disk. Told
+			// before accounts are let go: who would spend from one that is gone
+			// finds that observers have heard of it.
+			w.store.tell(j.txn.changes)
+		}
+	}
+	b.release(w.holds)
 	w.holds = w.holds[:0]
 	if spent != nil {
 		b.end(spent, cmp.Or(err, journal.err))
 	}
 	for _, j := range batch {
-		if j.txn != nil {
-			// Told after a failed commit too: it may have reached the disk.
-			w.store.tell(j.txn.changes)
-		}
 		if j.err == nil {
 			j.err = err
 		}

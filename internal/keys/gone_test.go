@@ -1,0 +1,95 @@
+package keys_test
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"latchkey/internal/keys"
+	"latchkey/internal/ratelimit"
+	"latchkey/internal/token"
+)
+
+// A meddling ledger lets something happen between the look-up of a key and the
+// spending of its credits.
+type meddling struct {
+	keys.Ledger
+	before func()
+}
+
+func (m *meddling) SpendCredits(ctx context.Context, accountID string, cost int64, now time.Time) (*keys.Credits, bool, error) {
+	if before := m.before; before != nil {
+		m.before = nil
+		before()
+	}
+	return m.Ledger.SpendCredits(ctx, accountID, cost, now)
+}
+
+// TestCreditsGoAfterTheLookUp takes a key, or its credits, away while a call is
+// between looking it up and spending: the call is answered as if it had come
+// after that, and never for nothing.
+func TestCreditsGoAfterTheLookUp(t *testing.T) {
+	h := newHome(t)
+	ctx := t.Context()
+	ledger := &meddling{Ledger: h.store}
+	h.verifier.Ledger = ledger
+	for _, c := range []struct {
+		name string
+		do   func(id string) error
+		want keys.Outcome
+		left []int64 // of the limit
+	}{
+		{"nothing happens", func(string) error { return nil }, keys.CreditsExhausted, []int64{5}},
+		{"the key is deleted", func(id string) error { return h.manager.DeleteKey(ctx, h.root, id, keys.Match{}) }, keys.KeyNotFound, nil},
+		{"the credits are taken away", func(id string) error {
+			_, err := h.manager.UpdateKey(ctx, h.root, id, keys.KeySettings{Credits: keys.Some[*keys.CreditSettings](nil)}, keys.Match{})
+			return err
+		}, keys.Valid, []int64{4}},
+	} {
+		k, secret := h.create(keys.KeySettings{Credits: credits(0), Limits: limits(limit("l", 5))})
+		h.outcome(secret) // the record is in the cache
+		ledger.before = func() { h.ok(c.do(k.ID)) }
+		v := h.verify(keys.VerifyRequest{Secret: secret})
+		if got := figuresOf(&v); v.Outcome != c.want || !got.equal(figures{c.left, got.credits}) {
+			t.Errorf("%s: %v with %+v left, want %v with %v", c.name, v.Outcome, got, c.want, c.left)
+		}
+	}
+}
+
+// TestPurgedKeyIsNeverFree uses up keys that are deleted when nothing is left of
+// them, from many sides at once: no call is accepted beyond what there was.
+func TestPurgedKeyIsNeverFree(t *testing.T) {
+	h := newHome(t)
+	h.policy(func(p *keys.Policy) { p.Purge.UsedUp = true })
+	h.verifier.Purge = h.manager.Purge
+	for range 10 {
+		_, secret := h.create(keys.KeySettings{Credits: credits(40)})
+		if n := acceptedAtOnce(h, secret, 16, 10); n != 40 {
+			t.Errorf("of 40 credits %d calls were accepted", n)
+		}
+	}
+}
+
+// acceptedAtOnce verifies from many sides, each so many times, and counts the
+// calls that are accepted.
+func acceptedAtOnce(h *home, secret token.Secret, sides, each int) int64 {
+	var accepted atomic.Int64
+	var wg sync.WaitGroup
+	for range sides {
+		wg.Go(func() {
+			buf := make([]ratelimit.Decision, 0, 4)
+			for range each {
+				v, err := h.verifier.Verify(context.Background(), &h.root, &keys.VerifyRequest{Secret: secret, Buf: buf})
+				if err != nil {
+					h.Error(err)
+				} else if v.Outcome == keys.Valid {
+					accepted.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return accepted.Load()
+}
