@@ -121,12 +121,20 @@ func crashLoad(t *testing.T, p *process, after time.Duration) []*fact {
 // ask sends one request with the root key. ok is false where no whole answer
 // came, so that nobody knows whether it was carried out.
 func ask(method, url, body string) (status int, answer map[string]any, ok bool) {
+	return askBy(http.DefaultClient, method, url, body, "")
+}
+
+// askBy is [ask] by a client, with an id of the request where one is given.
+func askBy(by *http.Client, method, url, body, requestID string) (status int, answer map[string]any, ok bool) {
 	r, err := http.NewRequest(method, url, strings.NewReader(body))
 	if err != nil {
 		panic(err)
 	}
 	r.Header.Set("Authorization", "Bearer "+crashRoot)
-	resp, err := http.DefaultClient.Do(r)
+	if requestID != "" {
+		r.Header.Set("X-Request-Id", requestID)
+	}
+	resp, err := by.Do(r)
 	if err != nil {
 		return 0, nil, false
 	}
