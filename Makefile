@@ -30,6 +30,7 @@ engines: # install what tests need, where that is possible
 	@need=; \
 	[ -n "$$(command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] || need="$$need postgresql"; \
 	command -v curl >/dev/null || need="$$need curl"; \
+	[ "$$(uname)" != Linux ] || command -v strace >/dev/null || need="$$need strace"; \
 	{ command -v node && command -v npm; } >/dev/null || need="$$need nodejs npm"; \
 	if [ -n "$$need" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    echo "installing for the tests:$$need"; \
