@@ -1,7 +1,9 @@
 package conformance
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -33,6 +35,12 @@ func Ledger(t *testing.T, open func(t *testing.T) (keys.Store, keys.Ledger)) {
 		{"Change/Refill", changeCreditsRefill},
 		{"Change/AtOnce", changeCreditsAtOnce},
 		{"Change/Heard", changeCreditsHeard},
+		{"Money/Spend", spendMoney},
+		{"Money/Use", useMoney},
+		{"Money/Also", useAlso},
+		{"Money/AtOnce", moneyAtOnce},
+		{"Money/Settings", moneySettings},
+		{"Money/Gone", moneyGone},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(newHome(t, s), l) })
 	}
@@ -49,7 +57,7 @@ func (h *home) account(c *keys.Credits) keys.Key {
 // spent spends and checks what is left and whether it was taken.
 func (h *home) spent(l keys.Ledger, k keys.Key, cost int64, at time.Time, left int64, taken bool) {
 	h.Helper()
-	c, ok, err := l.SpendCredits(h.Context(), k.AccountID, cost, at)
+	c, ok, err := spendCredits(h, l, k.AccountID, cost, at)
 	if err != nil || c == nil || c.Remaining != left || ok != taken {
 		h.Fatalf("spending %d: %+v, %v, %v; want %d, %v", cost, c, ok, err, left, taken)
 	}
@@ -85,7 +93,7 @@ func spendNoCredits(h *home, l keys.Ledger) {
 	k := h.account(nil)
 	for _, id := range []string{k.AccountID, "key_unknown"} {
 		for _, cost := range []int64{0, 5} {
-			c, ok, err := l.SpendCredits(h.Context(), id, cost, now)
+			c, ok, err := spendCredits(h, l, id, cost, now)
 			if c != nil || !ok || err != nil {
 				h.Errorf("spending %d without credits: %+v, %v, %v; want nil, true", cost, c, ok, err)
 			}
@@ -122,7 +130,7 @@ func spendRefill(h *home, l keys.Ledger) {
 	h.spent(l, k, 1, minute(2), 4, true)
 	got := h.key(k.ID).Credits
 	h.equal("the credits", got, &keys.Credits{Remaining: 4, RefilledAt: minute(2), Refill: every(0, 5, keys.RefillRaise).Refill})
-	c, _, err := l.SpendCredits(h.Context(), k.AccountID, 1, minute(2))
+	c, _, err := spendCredits(h, l, k.AccountID, 1, minute(2))
 	h.ok(err)
 	got.Remaining--
 	h.equal("the credits that were returned", c, got)
@@ -143,7 +151,7 @@ func spendNeverBelowZero(h *home, l keys.Ledger) {
 	atOnce(32, func(i int) {
 		for n := range 8 {
 			cost := int64((i+n)%3 + 1)
-			c, ok, err := l.SpendCredits(h.Context(), k.AccountID, cost, now)
+			c, ok, err := spendCredits(h, l, k.AccountID, cost, now)
 			if err != nil || c.Remaining < 0 {
 				h.Errorf("spending: %+v, %v", c, err)
 				return
@@ -166,7 +174,7 @@ func spendRefillsAtOnce(h *home, l keys.Ledger) {
 	var taken atomic.Int64
 	atOnce(16, func(i int) {
 		for n := range 12 {
-			c, ok, err := l.SpendCredits(h.Context(), k.AccountID, 2, now.Add(time.Duration(n)*time.Minute))
+			c, ok, err := spendCredits(h, l, k.AccountID, 2, now.Add(time.Duration(n)*time.Minute))
 			if err != nil || c.Remaining < 0 {
 				h.Errorf("spending: %+v, %v", c, err)
 				return
@@ -176,7 +184,7 @@ func spendRefillsAtOnce(h *home, l keys.Ledger) {
 			}
 		}
 	})
-	c, _, err := l.SpendCredits(h.Context(), k.AccountID, 0, now.Add(11*time.Minute))
+	c, _, err := spendCredits(h, l, k.AccountID, 0, now.Add(11*time.Minute))
 	h.ok(err)
 	if total := taken.Load() + c.Remaining; total != 10+11*7 {
 		h.Errorf("%d were taken and %d are left, want %d together", taken.Load(), c.Remaining, 10+11*7)
@@ -191,7 +199,7 @@ func spendWhileSettingsChange(h *home, l keys.Ledger) {
 		for range 10 {
 			if i%2 == 0 {
 				h.update(k.ID, func(k *keys.Key) { k.Name += "x" })
-			} else if _, ok, err := l.SpendCredits(h.Context(), k.AccountID, 1, now); !ok || err != nil {
+			} else if _, ok, err := spendCredits(h, l, k.AccountID, 1, now); !ok || err != nil {
 				h.Error(ok, err)
 			}
 		}
@@ -202,7 +210,7 @@ func spendWhileSettingsChange(h *home, l keys.Ledger) {
 func spendCallerGone(h *home, l keys.Ledger) {
 	k := h.account(&keys.Credits{Remaining: 5, RefilledAt: now})
 	for _, cost := range []int64{0, 1} {
-		_, ok, err := l.SpendCredits(gone(h.T), k.AccountID, cost, now)
+		_, ok, err := spendCreditsIn(gone(h.T), l, k.AccountID, cost, now)
 		h.code(err, keys.Unavailable)
 		h.equal("that it was taken", ok, false)
 	}
@@ -285,7 +293,7 @@ func changeCreditsAtOnce(h *home, l keys.Ledger) {
 	k := h.account(&keys.Credits{Remaining: 100, RefilledAt: now})
 	atOnce(20, func(i int) {
 		if i%2 == 0 {
-			if _, ok, err := l.SpendCredits(h.Context(), k.AccountID, 1, now); !ok || err != nil {
+			if _, ok, err := spendCredits(h, l, k.AccountID, 1, now); !ok || err != nil {
 				h.Error(ok, err)
 			}
 			return
@@ -312,8 +320,26 @@ func changeCreditsHeard(h *home, l keys.Ledger) {
 		h.Errorf("the revision went from %d to %d", revision, got)
 	}
 	h.equal("what was heard of a spending", h.listen(func() {
-		if _, _, err := l.SpendCredits(h.Context(), k.AccountID, 1, now); err != nil {
+		if _, _, err := spendCredits(h, l, k.AccountID, 1, now); err != nil {
 			h.Error(err)
 		}
 	}), []keys.Change(nil))
+}
+
+// spendCredits takes credits alone from an account, or looks where cost is 0.
+func spendCredits(h *home, l keys.Ledger, accountID string, cost int64, at time.Time) (*keys.Credits, bool, error) {
+	return spendCreditsIn(h.Context(), l, accountID, cost, at)
+}
+
+func spendCreditsIn(ctx context.Context, l keys.Ledger, accountID string, cost int64, at time.Time) (*keys.Credits, bool, error) {
+	if cost == 0 {
+		a, err := l.Account(ctx, accountID, at)
+		return a.Credits, err == nil, err
+	}
+	a, took, outcome, err := l.Use(ctx, accountID, keys.Charge{Credits: cost}, nil, at)
+	ok := outcome == keys.Valid && err == nil
+	if ok && a.Credits != nil && took != (keys.Charged{Credits: cost}) {
+		err = fmt.Errorf("%+v was taken for %d", took, cost)
+	}
+	return a.Credits, ok, err
 }

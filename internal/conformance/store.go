@@ -133,6 +133,10 @@ func (h *home) fullKey() keys.Key {
 		Remaining: 7, RefilledAt: now,
 		Refill: &keys.Refill{Amount: 3, Every: keys.Monthly, Span: span.Span{N: 90, Unit: span.Minute}, Day: 31, Mode: keys.RefillAdd},
 	}
+	k.Money = &keys.Money{
+		Budget: &keys.Budget{Limit: 5_000_000, Reset: keys.ResetWeekly, CountsBYOK: true},
+		Spent:  keys.Spending{Own: keys.Sums{Total: 8, Day: 1, Week: 2, Month: 3}, BYOK: keys.Sums{Total: 9, Day: 4, Week: 5, Month: 6}, At: now},
+	}
 	k.Version, k.UpdatedAt = 1, now.Add(time.Second)
 	whole(h.T, k, "Root", "MakeRoles", "LastUsedAt", "Secrets.LastUsedAt", "Owner.ID")
 	return k

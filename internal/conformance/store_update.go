@@ -52,11 +52,12 @@ func updateEverything(h *home) {
 		k.AllowedIPs[0], k.Limits[0].Max = netip.MustParsePrefix("192.0.2.0/24"), 11
 		k.Extra["dialect"] = `{}`
 		k.Credits.Remaining, k.Credits.Refill.Day = 8, 1
+		k.Money.Budget.Limit = 9
 		k.Secrets[0].Sealed[0] = 9
 		k.Aliases[0].Name += "!"
 	})
 	if got.Permissions[0] != "doc.purge" || len(got.Roles) != 1 || got.Limits[0].Max != 11 || got.Extra["dialect"] != "{}" ||
-		got.Credits.Remaining != 8 || got.Credits.Refill.Day != 1 || got.Secrets[0].Sealed[0] != 9 || got.Version != 3 {
+		got.Money.Budget.Limit != 9 || got.Credits.Remaining != 8 || got.Credits.Refill.Day != 1 || got.Secrets[0].Sealed[0] != 9 || got.Version != 3 {
 		h.Errorf("a change in place is lost: %+v", got)
 	}
 	h.equal("the key that was read", h.key(k.ID), got)

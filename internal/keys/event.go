@@ -150,6 +150,11 @@ func KeyMembers(k *Key) []Member {
 		{"permissions", list(k.Permissions)}, {"roles", list(k.Roles)}, {"allowed_ips", addresses(k.AllowedIPs)},
 		{"expires_at", moment(k.ExpiresAt)}, {"limits", limitMembers(k.Limits)}, {"secrets", secretMembers(k.Secrets)},
 	}
+	if b := k.Budget(); b == nil {
+		m = append(m, Member{"budget", nil})
+	} else {
+		m = append(m, Member{"budget", []Member{{"limit_micros", b.Limit}, {"reset", orNil(string(b.Reset))}, {"counts_byok", b.CountsBYOK}}})
+	}
 	if k.Credits == nil {
 		return append(m, Member{"credits", nil})
 	}

@@ -183,8 +183,8 @@ func TestCacheIsExact(t *testing.T) {
 // A looking ledger takes nothing.
 type looking struct{ keys.Ledger }
 
-func (l looking) SpendCredits(ctx context.Context, accountID string, _ int64, now time.Time) (*keys.Credits, bool, error) {
-	return l.Ledger.SpendCredits(ctx, accountID, 0, now)
+func (l looking) Use(ctx context.Context, accountID string, _ keys.Charge, also func(bool) (bool, error), now time.Time) (keys.Account, keys.Charged, keys.Outcome, error) {
+	return l.Ledger.Use(ctx, accountID, keys.Charge{}, also, now)
 }
 
 // TestAtOnceInForce makes one change after another that an answer shows by its

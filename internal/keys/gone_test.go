@@ -19,12 +19,12 @@ type meddling struct {
 	before func()
 }
 
-func (m *meddling) SpendCredits(ctx context.Context, accountID string, cost int64, now time.Time) (*keys.Credits, bool, error) {
+func (m *meddling) Use(ctx context.Context, accountID string, c keys.Charge, also func(bool) (bool, error), now time.Time) (keys.Account, keys.Charged, keys.Outcome, error) {
 	if before := m.before; before != nil {
 		m.before = nil
 		before()
 	}
-	return m.Ledger.SpendCredits(ctx, accountID, cost, now)
+	return m.Ledger.Use(ctx, accountID, c, also, now)
 }
 
 // TestCreditsGoAfterTheLookUp takes a key, or its credits, away while a call is

@@ -39,7 +39,7 @@ func newHome(t testing.TB) *home {
 	vault, err := keys.NewVault(token.New("an installation secret of enough characters"))
 	h.ok(err)
 	h.usage = usage.New(h.store)
-	h.manager = &keys.Manager{Store: h.store, Ledger: h.store, Counts: h.usage, Vault: vault, Clock: h.clock}
+	h.manager = &keys.Manager{Store: h.store, Ledger: h.store, Recorder: h.usage, Counts: h.usage, Vault: vault, Clock: h.clock}
 	cache, err := keys.NewCache(ctx, h.store, 1000, 8)
 	h.ok(err)
 	h.verifier = &keys.Verifier{Records: cache, Limiter: &ratelimit.Local{}, Ledger: h.store, Recorder: h.usage, Clock: h.clock}

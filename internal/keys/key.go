@@ -39,6 +39,7 @@ type Key struct {
 	// or that of the key which it takes the place of.
 	AccountID string
 	Credits   *Credits // nil: unmetered
+	Money     *Money   // nil: nothing was spent, and there is no budget
 
 	Version    int64 // moved by every change of settings, not by use
 	CreatedAt  time.Time

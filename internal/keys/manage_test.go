@@ -56,6 +56,8 @@ func calls(h *home) []call {
 		{"EndSecret", in + "rotate", true, func(by keys.Actor) error { return m.EndSecret(ctx, by, k.ID, secretID, none) }},
 		{"ChangePermissions", in + "update", true, func(by keys.Actor) error { _, err := m.ChangePermissions(ctx, by, k.ID, keys.Delta{}); return err }},
 		{"ChangeRoles", in + "update", true, func(by keys.Actor) error { _, err := m.ChangeRoles(ctx, by, k.ID, keys.Delta{}); return err }},
+		{"Spend", in + "spend", true, func(by keys.Actor) error { _, err := m.Spend(ctx, by, k.ID, 1, keys.SpendOwn); return err }},
+		{"Refund", in + "spend", true, func(by keys.Actor) error { _, err := m.Refund(ctx, by, k.ID, 1, keys.SpendOwn); return err }},
 		{"ChangeCredits", in + "update", true, func(by keys.Actor) error {
 			_, err := m.ChangeCredits(ctx, by, k.ID, keys.CreditIncrement, 0)
 			return err

@@ -13,11 +13,12 @@ import (
 // A Manager makes, reads and changes what a [Verifier] verifies. Each method
 // takes the actor that asks and refuses what it may not do.
 type Manager struct {
-	Store  Store
-	Ledger Ledger
-	Counts Usage
-	Vault  *Vault
-	Clock  Clock
+	Store    Store
+	Ledger   Ledger
+	Recorder Recorder
+	Counts   Usage
+	Vault    *Vault
+	Clock    Clock
 
 	// DeclaredRoot says that the configuration gives a root key, so that the
 	// last stored one may go.
@@ -76,6 +77,11 @@ func (m *Manager) asOf(k Key, now time.Time) Key {
 	if k.Credits != nil {
 		c := k.Credits.At(now)
 		k.Credits = &c
+	}
+	if k.Money != nil {
+		m := *k.Money
+		m.Spent = m.Spent.AsOf(now)
+		k.Money = &m
 	}
 	k.Secrets = k.LiveSecrets(now)
 	return k

@@ -26,7 +26,7 @@ type Record struct {
 	Live      bool           // the workspace and all above it are enabled
 	open      bool           // no check but those of time, and of what a call asks, can refuse it
 	root      bool           // it is a root key's
-	charged   bool           // the key has credits
+	charged   bool           // the key has credits or a budget
 	leasing   bool           // a concurrency limit holds for the key
 	renders   uint32         // by atomic access; what is kept in rendering may be read where it is [rendered]
 	seen      uint32         // the second in which the recorder was last told, for [Verifier.seen]
@@ -84,7 +84,7 @@ func (r *Record) Prepare() {
 			r.ends = instant(s.ExpiresAt)
 		}
 	}
-	r.root, r.charged, r.expires = r.Key.Root, r.Key.Credits != nil, instant(r.Key.ExpiresAt)
+	r.root, r.charged, r.expires = r.Key.Root, r.Key.Credits != nil || r.Key.Budget() != nil, instant(r.Key.ExpiresAt)
 	r.open = r.Live && r.Key.Enabled && len(r.Key.AllowedIPs) == 0 && (r.Owner == nil || r.Owner.Enabled)
 	// One copy of what many keys have in common: equal texts at one place are
 	// told apart without being read.

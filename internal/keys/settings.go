@@ -32,6 +32,7 @@ type KeySettings struct {
 	AllowedIPs  Maybe[[]netip.Prefix]
 	Limits      Maybe[[]ratelimit.Limit]
 	Credits     Maybe[*CreditSettings] // nil: unmetered
+	Budget      Maybe[*BudgetSettings] // nil: none
 	Extra       Extra                  // documents to set; "" deletes one
 
 	// MergeMeta makes of the present metadata and Meta what is to be kept; nil
@@ -223,6 +224,9 @@ func (s *KeySettings) apply(k *Key, now time.Time, faults *Faults) {
 	set(&k.Limits, s.Limits)
 	if s.Credits.Set {
 		k.Credits = s.Credits.Value.Merge(k.Credits, now, faults)
+	}
+	if s.Budget.Set {
+		k.Money = s.Budget.Value.Merge(k.Money, faults)
 	}
 	for dialect, doc := range s.Extra {
 		k.Extra = k.Extra.with(dialect, doc)

@@ -309,12 +309,24 @@ type UsageStore interface {
 // Ledger keeps balances; beside the methods of [KeyStore], which give a key
 // its first ones, nothing else changes them.
 type Ledger interface {
-	// SpendCredits must take cost from the account if it has as much once due
-	// refills are given, and return what is left and whether it was taken. The
-	// decrement has reached the disk when it returns. A cost of 0 only looks.
-	// Where the account has no credits, ok is true and the Credits are nil. Of
-	// credits that are gone, observers have heard before that or hear soon.
-	SpendCredits(ctx context.Context, accountID string, cost int64, now time.Time) (c *Credits, ok bool, err error)
+	// Use must take a charge from an account as it is at now, by [Account.Take]:
+	// all of it, or nothing where that refuses. also is called with the answer
+	// before anything is taken, while nobody else can use the account, and
+	// says whether what else the use needs was taken, or with false whether it
+	// would be; where it says no, the outcome is [RateLimited] and nothing is
+	// taken. It may be called again where the engine has to begin anew, and is not
+	// called where the account is not what the charge knows; of that, observers
+	// have heard before, or hear soon. What was taken has reached the disk when Use returns. nil stands for an also that
+	// always agrees.
+	Use(ctx context.Context, accountID string, c Charge, also func(taken bool) (bool, error), now time.Time) (Account, Charged, Outcome, error)
+
+	// Spend must add to what was spent, whatever the budget says, or give back
+	// where micros is below 0, by [Money.Spend], and return what that says.
+	Spend(ctx context.Context, accountID string, micros int64, kind SpendKind, now time.Time) (after Account, moved int64, err error)
+
+	// Account must return an account as it is at now. One that is not there has
+	// nothing.
+	Account(ctx context.Context, accountID string, now time.Time) (Account, error)
 
 	// ChangeCredits must change the credits of a key, with refills given up to
 	// ev.At before change is called with them; nil stands for none.
@@ -327,6 +339,9 @@ type Limiter interface {
 	// append a decision for each to out. It must equal the pure function
 	// called in serial order, under any parallelism.
 	Take(ctx context.Context, spends []ratelimit.Spend, out []ratelimit.Decision, now time.Time) ([]ratelimit.Decision, bool, error)
+
+	// Look must decide as Take would, and count nothing.
+	Look(ctx context.Context, spends []ratelimit.Spend, out []ratelimit.Decision, now time.Time) ([]ratelimit.Decision, bool, error)
 
 	// Give must take back what Take counted at takenAt.
 	Give(ctx context.Context, spends []ratelimit.Spend, takenAt, now time.Time) error

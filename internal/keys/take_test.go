@@ -227,8 +227,11 @@ func TestTakeAtOnce(t *testing.T) {
 // An outage is a ledger that cannot answer.
 type outage struct{ keys.Ledger }
 
-func (outage) SpendCredits(context.Context, string, int64, time.Time) (*keys.Credits, bool, error) {
-	return nil, false, &keys.Error{Code: keys.Unavailable, Message: "the database cannot answer now", Err: errors.New("outage")}
+func (outage) Use(_ context.Context, _ string, _ keys.Charge, also func(bool) (bool, error), _ time.Time) (keys.Account, keys.Charged, keys.Outcome, error) {
+	if ok, err := also(true); !ok || err != nil {
+		return keys.Account{}, keys.Charged{}, keys.Valid, err
+	}
+	return keys.Account{}, keys.Charged{}, keys.Valid, &keys.Error{Code: keys.Unavailable, Message: "the database cannot answer now", Err: errors.New("outage")}
 }
 
 // TestOutageGivesBack fails to take credits: the call is an error, and the

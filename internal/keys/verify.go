@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
@@ -65,6 +66,10 @@ type VerifyRequest struct {
 	// 0: DefaultLease.
 	LeaseTTL time.Duration
 
+	// SpendMicros is taken from the budget, and counts as spent where there is
+	// none.
+	SpendMicros int64
+
 	// Clamp lets a call whose cost is above the balance take what is left;
 	// only where nothing is left is it refused.
 	Clamp bool
@@ -94,11 +99,11 @@ type Verification struct {
 	Record  *Record // nil where no key was found
 	At      time.Time
 
-	// Limits and Credits are the live figures, whatever the outcome: after the
+	// Limits and Account are the live figures, whatever the outcome: after the
 	// charge where the call was accepted, and untouched where it was refused.
 	// An inspection leaves them out.
-	Limits  []ratelimit.Decision
-	Credits *Credits
+	Limits []ratelimit.Decision
+	Account
 
 	// Took is what the use took.
 	Took Charged
@@ -167,7 +172,7 @@ func (vr *Verifier) Verify(ctx context.Context, by *Actor, req *VerifyRequest) (
 		return v, nil
 	}
 
-	// 3. Limits, then credits: all or nothing.
+	// 3. Limits, credits and budget: all or nothing.
 	if err := vr.take(ctx, &v, req); err == errGone {
 		return vr.Verify(ctx, by, req) // a record that is read now tells of it
 	} else if err != nil {
@@ -235,9 +240,9 @@ func (vr *Verifier) check(rec *Record, req *VerifyRequest, now time.Time) Outcom
 	return Valid
 }
 
-// take takes from limits and credits what the call asks for, or nothing.
+// take takes from limits, credits and budget what the call asks for, or
+// nothing.
 func (vr *Verifier) take(ctx context.Context, v *Verification, req *VerifyRequest) error {
-	// 1. The limits.
 	spends, err := v.Record.spendsFor(req)
 	if err != nil {
 		return err
@@ -245,62 +250,74 @@ func (vr *Verifier) take(ctx context.Context, v *Verification, req *VerifyReques
 	if v.Record.leasing {
 		spends, v.Leases = v.Record.lease(spends, req.LeaseTTL, v.At)
 	}
-	if len(spends) > 0 {
-		var ok bool
-		if v.Limits, ok, err = vr.Limiter.Take(ctx, spends, req.Buf[:0], v.At); err != nil {
-			return inlineFull(err)
-		}
-		if !ok {
-			v.Outcome = RateLimited
-			return vr.lookCredits(ctx, v)
-		}
+	if v.Record.charged || req.SpendMicros > 0 {
+		return vr.takeAll(ctx, v, req, spends)
 	}
-
-	// 2. The credits. What the limits have counted goes back if they refuse.
-	if !v.Record.charged {
+	if len(spends) == 0 {
 		return nil
 	}
-	cost := int64(1)
-	if req.Cost != nil {
-		cost = max(*req.Cost, 0)
+	var ok bool
+	if v.Limits, ok, err = vr.Limiter.Take(ctx, spends, req.Buf[:0], v.At); err != nil {
+		return inlineFull(err)
 	}
-	credits, ok, err := vr.spend(ctx, v, cost, req.Clamp)
-	if credits == nil && err == nil {
-		err = errGone
+	if !ok {
+		v.Outcome = RateLimited
 	}
-	if ok && err == nil {
-		v.Credits = credits
-		return nil
-	}
-	if len(spends) > 0 {
-		if giveErr := vr.Limiter.Give(context.WithoutCancel(ctx), spends, v.At, v.At); giveErr != nil && err == nil {
-			err = giveErr
-		}
-	}
-	if err != nil {
-		return err
-	}
-	v.Outcome, v.Credits = CreditsExhausted, credits
-	return vr.lookLimits(ctx, v, spends)
+	return nil
 }
 
-// errGone says that credits, or the whole key, have gone since the record was
-// read. What is not there must not be had for nothing.
-var errGone = errors.New("the credits of the record are gone")
+// errGone says that credits, a budget, or the whole key, have gone since the
+// record was read. What is not there must not be had for nothing.
+var errGone = errors.New("what the record tells of is gone")
 
-// spend takes a cost from the credits. With clamp it takes what is left where
-// that is less, and asks again where somebody else was faster.
-func (vr *Verifier) spend(ctx context.Context, v *Verification, cost int64, clamp bool) (*Credits, bool, error) {
-	for {
-		credits, ok, err := vr.Ledger.SpendCredits(ctx, v.Record.Key.AccountID, cost, v.At)
-		if ok && err == nil && credits != nil {
-			v.Took.Credits = cost
+// takeAll takes from limits and account at one moment: the limits are taken
+// when the account agrees, and before anybody else can use it. Where the account
+// does not, the limits are asked all the same, as their refusal goes first.
+func (vr *Verifier) takeAll(ctx context.Context, v *Verification, req *VerifyRequest, spends []ratelimit.Spend) error {
+	// What the functions below use is theirs alone: v and req must not escape, or
+	// every verification would pay for it.
+	at, decisions, counted := v.At, req.Buf[:0], false
+	give := func() error {
+		if !counted {
+			return nil
 		}
-		if ok || err != nil || !clamp || credits.Remaining <= 0 {
-			return credits, ok, err
-		}
-		cost = credits.Remaining
+		counted = false
+		return vr.Limiter.Give(context.WithoutCancel(ctx), spends, at, at)
 	}
+	limits := func(take bool) (ok bool, err error) {
+		if len(spends) == 0 {
+			return true, nil
+		}
+		if err := give(); err != nil { // of an attempt before
+			return false, err
+		}
+		if !take {
+			decisions, ok, err = vr.Limiter.Look(ctx, spends, decisions[:0], at)
+			return ok, inlineFull(err)
+		}
+		decisions, ok, err = vr.Limiter.Take(ctx, spends, decisions[:0], at)
+		counted = ok && err == nil
+		return ok, inlineFull(err)
+	}
+	c := Charge{
+		Credits: 1, Clamp: req.Clamp, Micros: req.SpendMicros,
+		Metered: v.Record.Key.Credits != nil, Bounded: v.Record.Key.Budget() != nil,
+	}
+	if req.Cost != nil {
+		c.Credits = max(*req.Cost, 0)
+	}
+	account, took, outcome, err := vr.Ledger.Use(ctx, v.Record.Key.AccountID, c, limits, at)
+	if err != nil {
+		return cmp.Or(give(), err)
+	}
+	if outcome == KeyNotFound {
+		return cmp.Or(give(), errGone)
+	}
+	v.Outcome, v.Took, v.Account, v.Limits = outcome, took, account, decisions
+	if outcome == CreditsExhausted || outcome == BudgetExhausted {
+		return vr.lookLimits(ctx, v, spends)
+	}
+	return nil
 }
 
 // look fills in the live figures of a call that was refused before it could
@@ -312,7 +329,7 @@ func (vr *Verifier) look(ctx context.Context, v *Verification, req *VerifyReques
 			return err
 		}
 	}
-	return vr.lookCredits(ctx, v)
+	return vr.lookAccount(ctx, v)
 }
 
 func (vr *Verifier) lookLimits(ctx context.Context, v *Verification, spends []ratelimit.Spend) (err error) {
@@ -327,11 +344,11 @@ func (vr *Verifier) lookLimits(ctx context.Context, v *Verification, spends []ra
 	return err
 }
 
-func (vr *Verifier) lookCredits(ctx context.Context, v *Verification) (err error) {
-	if v.Record.Key.Credits == nil {
+func (vr *Verifier) lookAccount(ctx context.Context, v *Verification) (err error) {
+	if !v.Record.charged {
 		return nil
 	}
-	v.Credits, _, err = vr.Ledger.SpendCredits(ctx, v.Record.Key.AccountID, 0, v.At)
+	v.Account, err = vr.Ledger.Account(ctx, v.Record.Key.AccountID, v.At)
 	return err
 }
 
@@ -388,6 +405,9 @@ func (req *VerifyRequest) Validate() error {
 	var faults Faults
 	if n := req.Secret.Len(); n == 0 || n > MaxSecret && utf8.RuneCountInString(req.Secret.Reveal()) > MaxSecret {
 		faults.Add("key", "must be 1 to %d characters", MaxSecret)
+	}
+	if req.SpendMicros < 0 || req.SpendMicros > MaxMicros {
+		faults.Add("spend_micros", "must be an integer from 0 to %d", int64(MaxMicros))
 	}
 	if req.Cost != nil && (*req.Cost < 0 || *req.Cost > MaxCost) {
 		faults.Add("cost", "must be an integer from 0 to %d", int64(MaxCost))

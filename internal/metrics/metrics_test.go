@@ -156,8 +156,12 @@ func (a *answers) AddUsage(context.Context, []keys.Count, []keys.LastUse) error 
 
 func (a *answers) Revision() int64 { return 7 }
 
-func (a *answers) SpendCredits(context.Context, string, int64, time.Time) (*keys.Credits, bool, error) {
-	return &keys.Credits{Remaining: 5}, true, a.err
+func (a *answers) Use(context.Context, string, keys.Charge, func(bool) (bool, error), time.Time) (keys.Account, keys.Charged, keys.Outcome, error) {
+	return keys.Account{Credits: &keys.Credits{Remaining: 5}}, keys.Charged{Credits: 2}, keys.RateLimited, a.err
+}
+
+func (a *answers) Spend(context.Context, string, int64, keys.SpendKind, time.Time) (keys.Account, int64, error) {
+	return keys.Account{Credits: &keys.Credits{Remaining: 4}}, 3, a.err
 }
 
 func (a *answers) ChangeCredits(context.Context, string, string, func(*keys.Credits) (*keys.Credits, error), keys.Event) (*keys.Credits, error) {
@@ -187,8 +191,11 @@ func TestSeamsAreTimed(t *testing.T) {
 		if err := store.AddUsage(ctx, nil, nil); err != a.err {
 			t.Errorf("AddUsage = %v, want %v", err, a.err)
 		}
-		if c, ok, err := ledger.SpendCredits(ctx, "", 1, time.Time{}); err != a.err || !ok || c.Remaining != 5 {
-			t.Errorf("SpendCredits = %v, %v, %v, want 5, true, %v", c, ok, err, a.err)
+		if c, took, o, err := ledger.Use(ctx, "", keys.Charge{}, nil, time.Time{}); err != a.err || took.Credits != 2 || o != keys.RateLimited || c.Credits.Remaining != 5 {
+			t.Errorf("Use = %v, %v, %v, %v, want 5, 2, rate_limited, %v", c, took, o, err, a.err)
+		}
+		if c, moved, err := ledger.Spend(ctx, "", 1, keys.SpendOwn, time.Time{}); err != a.err || moved != 3 || c.Credits.Remaining != 4 {
+			t.Errorf("Spend = %v, %d, %v, want 4, 3, %v", c, moved, err, a.err)
 		}
 		if c, err := ledger.ChangeCredits(ctx, "", "", nil, keys.Event{}); err != a.err || c.Remaining != 6 {
 			t.Errorf("ChangeCredits = %v, %v, want 6, %v", c, err, a.err)
@@ -198,7 +205,7 @@ func TestSeamsAreTimed(t *testing.T) {
 		t.Errorf("Revision = %d, want that of the store, 7", store.Revision())
 	}
 	var want []string
-	for _, op := range []string{"insert_key", "update_key", "delete_key", "add_usage", "spend_credits", "change_credits"} {
+	for _, op := range []string{"insert_key", "update_key", "delete_key", "add_usage", "use_account", "spend_money", "change_credits"} {
 		want = append(want, fmt.Sprintf(`latchkey_store_operation_seconds_count{operation="%s"} 6`, op))
 		for _, code := range []string{"not_found", "unavailable", "internal", "canceled"} {
 			want = append(want, fmt.Sprintf(`latchkey_store_errors_total{code="%s",operation="%s"} 1`, code, op))

@@ -38,17 +38,22 @@ func (o *operation) done(began time.Time, err *error) {
 // A ledger times a [keys.Ledger].
 type ledger struct {
 	keys.Ledger
-	spend, change operation
+	use, spend, change operation
 }
 
 // Ledger returns l with its operations timed.
 func (m *Metrics) Ledger(l keys.Ledger) keys.Ledger {
-	return &ledger{Ledger: l, spend: m.operation("spend_credits"), change: m.operation("change_credits")}
+	return &ledger{Ledger: l, use: m.operation("use_account"), spend: m.operation("spend_money"), change: m.operation("change_credits")}
 }
 
-func (l *ledger) SpendCredits(ctx context.Context, accountID string, cost int64, now time.Time) (_ *keys.Credits, _ bool, err error) {
+func (l *ledger) Use(ctx context.Context, accountID string, c keys.Charge, also func(bool) (bool, error), now time.Time) (_ keys.Account, _ keys.Charged, _ keys.Outcome, err error) {
+	defer l.use.done(time.Now(), &err)
+	return l.Ledger.Use(ctx, accountID, c, also, now)
+}
+
+func (l *ledger) Spend(ctx context.Context, accountID string, micros int64, kind keys.SpendKind, now time.Time) (_ keys.Account, _ int64, err error) {
 	defer l.spend.done(time.Now(), &err)
-	return l.Ledger.SpendCredits(ctx, accountID, cost, now)
+	return l.Ledger.Spend(ctx, accountID, micros, kind, now)
 }
 
 func (l *ledger) ChangeCredits(ctx context.Context, workspaceID, keyID string, change func(*keys.Credits) (*keys.Credits, error), ev keys.Event) (_ *keys.Credits, err error) {

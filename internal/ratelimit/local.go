@@ -98,6 +98,15 @@ type spot struct {
 // refused, what the others say is remaining is without the charge. A counter
 // that several spends name is charged for them all.
 func (l *Local) Take(_ context.Context, spends []Spend, out []Decision, now time.Time) ([]Decision, bool, error) {
+	return l.take(spends, out, now, true)
+}
+
+// Look decides as Take would, and counts nothing.
+func (l *Local) Look(_ context.Context, spends []Spend, out []Decision, now time.Time) ([]Decision, bool, error) {
+	return l.take(spends, out, now, false)
+}
+
+func (l *Local) take(spends []Spend, out []Decision, now time.Time, count bool) ([]Decision, bool, error) {
 	var room [inline]spot
 	spots, set := l.find(spends, room[:0], now)
 	defer l.unlock(set)
@@ -124,7 +133,7 @@ func (l *Local) Take(_ context.Context, spends []Spend, out []Decision, now time
 	if all && bounded && !l.roomFor(spends, spots, nanos(now)) {
 		return out[:first], false, ErrFull
 	}
-	if all {
+	if all && count {
 		l.commit(spends, spots, nanos(now))
 	}
 	return out, all, nil

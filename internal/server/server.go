@@ -116,7 +116,7 @@ func Open(ctx context.Context, cfg Config, o Options) (_ *Server, err error) {
 	if s.cache, err = keys.NewCache(ctx, timed, cacheSize, lookups); err != nil {
 		return nil, err
 	}
-	s.manager = &keys.Manager{Store: timed, Ledger: ledger, Counts: s.usage, Vault: vault, Clock: s.clock, DeclaredRoot: !cfg.RootKey.IsZero()}
+	s.manager = &keys.Manager{Store: timed, Ledger: ledger, Recorder: s.usage, Counts: s.usage, Vault: vault, Clock: s.clock, DeclaredRoot: !cfg.RootKey.IsZero()}
 	root, err := s.install(ctx, cfg, o)
 	if err != nil {
 		return nil, err

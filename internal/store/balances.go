@@ -64,8 +64,8 @@ type account struct {
 
 // A balance is the state of an account. What it points at is never changed.
 type balance struct {
-	credits *keys.Credits // nil: none
-	rev     int64
+	keys.Account
+	rev int64
 }
 
 // A spending is what one commit carries to the disk.
@@ -119,39 +119,61 @@ func (b *balances) shard(id string) *balanceShard {
 	return &b.shards[maphash.String(accountSeed, id)%balanceShards]
 }
 
-// spend takes a cost from an account, for [Store.SpendCredits].
-func (b *balances) spend(ctx context.Context, id string, cost int64, now time.Time) (*keys.Credits, bool, error) {
+// use takes a charge, for [Store.Use].
+func (b *balances) use(ctx context.Context, id string, c keys.Charge, also func(bool) (bool, error), now time.Time) (keys.Account, keys.Charged, keys.Outcome, error) {
+	var took keys.Charged
+	outcome := keys.Valid
+	after, err := b.apply(ctx, id, now, func(a keys.Account) (keys.Account, bool, error) {
+		var after keys.Account
+		after, took, outcome = a.Take(c, now)
+		if also != nil && outcome != keys.KeyNotFound {
+			if ok, err := also(outcome == keys.Valid); err != nil {
+				return a, false, refusal{err}
+			} else if !ok {
+				took, outcome = keys.Charged{}, keys.RateLimited
+				return a.At(now), false, nil
+			}
+		}
+		return after, took != keys.Charged{}, nil
+	})
+	if err != nil {
+		took = keys.Charged{}
+	}
+	return after, took, outcome, err
+}
+
+// apply lets fn make an account another, and returns that when it has reached
+// the disk. Where fn changes nothing, it returns what fn returned when that on
+// which it rests has reached the disk.
+func (b *balances) apply(ctx context.Context, id string, now time.Time, fn func(keys.Account) (keys.Account, bool, error)) (keys.Account, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, false, err
+		return keys.Account{}, err
 	}
 	shard := b.shard(id)
 	a, err := b.lock(ctx, shard, id, true)
 	if err != nil {
-		return nil, false, err
+		return keys.Account{}, err
 	}
-	a.used = now.Unix()
-	if a.now.credits == nil {
-		shard.mu.Unlock()
-		return nil, true, nil
-	}
-	c := a.now.credits.At(now)
-	if c.Remaining < cost {
-		// What this refusal rests on may be on its way to the disk.
-		spending := a.spending
-		shard.mu.Unlock()
-		return &c, false, b.settled(spending)
-	}
-	c.Remaining -= cost
-	after := c
-	spending, err := b.change(a, balance{credits: &after})
-	shard.mu.Unlock()
+	after, waits, err := b.applyTo(shard, a, now, fn)
 	if err == nil {
-		err = b.settled(spending)
+		err = b.settled(waits)
 	}
+	return after, err
+}
+
+// applyTo is the part of apply during which the shard is locked, and unlocks it.
+func (b *balances) applyTo(shard *balanceShard, a *account, now time.Time, fn func(keys.Account) (keys.Account, bool, error)) (keys.Account, *spending, error) {
+	defer shard.mu.Unlock()
+	a.used = now.Unix()
+	after, changed, err := fn(a.now.Account)
 	if err != nil {
-		return nil, false, err
+		return after, nil, err
 	}
-	return &c, true, nil
+	if !changed {
+		return after, a.spending, nil
+	}
+	waits, err := b.change(a, balance{Account: after})
+	return after, waits, err
 }
 
 // settled waits for the disk, unless answers do not.
@@ -162,24 +184,18 @@ func (b *balances) settled(s *spending) error {
 	return s.wait()
 }
 
-// look returns the credits of an account at now, as of what has been answered;
-// nil where it has none.
-func (b *balances) look(ctx context.Context, id string, now time.Time) (*keys.Credits, error) {
+// look returns an account at now, as of what has been answered.
+func (b *balances) look(ctx context.Context, id string, now time.Time) (keys.Account, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return keys.Account{}, err
 	}
 	shard := b.shard(id)
 	a, err := b.lock(ctx, shard, id, false)
 	if err != nil {
-		return nil, err
+		return keys.Account{}, err
 	}
 	defer shard.mu.Unlock()
-	st := b.seen(a)
-	if st.credits == nil {
-		return nil, nil
-	}
-	c := st.credits.At(now)
-	return &c, nil
+	return b.seen(a).Account.At(now), nil
 }
 
 // seen is the state that those who only look are shown; the shard is locked.
@@ -190,17 +206,17 @@ func (b *balances) seen(a *account) balance {
 	return a.committed
 }
 
-// shown returns the credits of an account that is in memory, and whether it is.
-// Where it is not, its row tells.
-func (b *balances) shown(id string) (*keys.Credits, bool) {
+// shown returns an account that is in memory, and whether it is. Where it is
+// not, its rows tell.
+func (b *balances) shown(id string) (keys.Account, bool) {
 	shard := b.shard(id)
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
 	a := shard.accounts[id]
 	if a == nil {
-		return nil, false
+		return keys.Account{}, false
 	}
-	return cloneCredits(b.seen(a).credits), true
+	return cloneAccount(b.seen(a).Account), true
 }
 
 // lock returns an account, which nobody holds if it is to be changed, with its
@@ -247,23 +263,34 @@ func (b *balances) put(shard *balanceShard, id string, read balance) *account {
 		b.raise(read.rev)
 	} else if a.doubtful && a.held == nil {
 		// The row has what the holder made of it, or what the journal goes beyond.
-		if a.doubtful = false; read.credits == nil || read.rev > a.committed.rev {
+		if a.doubtful = false; read.Account == (keys.Account{}) || read.rev > a.committed.rev {
 			a.now, a.committed = read, read
 		}
 	}
 	return a
 }
 
-// balance reads an account's row.
+// balance reads an account's rows.
 func (q *session) balance(id string) (balance, error) {
+	var st balance
 	var c keys.Credits
-	var rev int64
 	err := q.row(`SELECT remaining, refill, refilled_at, rev FROM credits WHERE account_id = $1`, []any{id},
-		integer{&c.Remaining}, refillColumn{&c.Refill}, moment{&c.RefilledAt}, integer{&rev})
-	if errors.Is(err, sql.ErrNoRows) {
-		return balance{}, nil
+		integer{&c.Remaining}, refillColumn{&c.Refill}, moment{&c.RefilledAt}, integer{&st.rev})
+	if err == nil {
+		st.Credits = &c
+	} else if !errors.Is(err, sql.ErrNoRows) {
+		return balance{}, err
 	}
-	return balance{&c, rev}, err
+	var m keys.Money
+	var rev int64
+	err = q.row(`SELECT budget, spent, rev FROM money WHERE account_id = $1`, []any{id}, budgetColumn{&m.Budget}, spentColumn{&m.Spent}, integer{&rev})
+	if err == nil {
+		st.Money = &m
+	} else if !errors.Is(err, sql.ErrNoRows) {
+		return balance{}, err
+	}
+	st.rev = max(st.rev, rev)
+	return st, nil
 }
 
 // raise moves the number of changes past one that was read, which another run

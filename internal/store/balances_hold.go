@@ -1,13 +1,14 @@
 package store
 
 import (
+	"strings"
 	"time"
 
 	"latchkey/internal/keys"
 )
 
 // hold keeps an account from being spent from until the writer's transaction is
-// over, and returns its credits as they are there.
+// over, and returns it as it is there.
 func (t *txn) hold(id string) (*account, error) {
 	b := t.balances
 	shard := b.shard(id)
@@ -86,31 +87,35 @@ func (b *balances) release(holds []held) {
 	}
 }
 
-// creditsOf returns the credits of an account for a job that may change them.
-func (t *txn) creditsOf(accountID string) (*keys.Credits, error) {
+// accountOf returns an account for a job that may change it.
+func (t *txn) accountOf(id string) (keys.Account, error) {
 	if t.balances == nil {
-		return t.credits(accountID)
+		st, err := t.session.balance(id)
+		return st.Account, err
 	}
-	a, err := t.hold(accountID)
+	a, err := t.hold(id)
 	if err != nil {
-		return nil, err
+		return keys.Account{}, err
 	}
-	return cloneCredits(a.state().credits), nil
+	return cloneAccount(a.state().Account), nil
 }
 
-// dropAccounts deletes accounts with a statement that returns their ids.
-func (t *txn) dropAccounts(text string, args ...any) error {
+// dropAccounts deletes accounts that a condition on their ids selects, in which
+// {accounts} stands for the table.
+func (t *txn) dropAccounts(where string, args ...any) error {
 	var ids []string
-	err := t.each(text, args, func(row scan) error {
-		var id string
-		err := row(&id)
-		if t.balances != nil && t.balances.has(id) {
-			ids = append(ids, id)
+	for _, table := range []string{"credits", "money"} {
+		err := t.each(`DELETE FROM `+table+` WHERE `+strings.ReplaceAll(where, "{accounts}", table)+` RETURNING account_id`, args, func(row scan) error {
+			var id string
+			err := row(&id)
+			if t.spends(id) {
+				ids = append(ids, id)
+			}
+			return err
+		})
+		if err != nil {
+			return err
 		}
-		return err
-	})
-	if err != nil {
-		return err
 	}
 	for _, id := range ids {
 		a, err := t.hold(id)
@@ -121,6 +126,10 @@ func (t *txn) dropAccounts(text string, args ...any) error {
 	}
 	return nil
 }
+
+// spends reports whether an account is in memory, where it may have what its
+// rows have not yet.
+func (t *txn) spends(id string) bool { return t.balances != nil && t.balances.has(id) }
 
 // has reports whether an account is in memory.
 func (b *balances) has(id string) bool {

@@ -14,7 +14,7 @@ import (
 // left is what an account has, by a look.
 func left(t *testing.T, s *Store, account string) int64 {
 	t.Helper()
-	c, ok, err := s.SpendCredits(context.Background(), account, 0, time.Now())
+	c, ok, err := spendCredits(context.Background(), s, account, 0, time.Now())
 	if err != nil || !ok || c == nil {
 		t.Fatalf("looking at %s: %+v, %v, %v", account, c, ok, err)
 	}
@@ -24,7 +24,7 @@ func left(t *testing.T, s *Store, account string) int64 {
 // spendOne takes a cost, which must be there.
 func spendOne(t *testing.T, s *Store, account string, cost, want int64) {
 	t.Helper()
-	c, ok, err := s.SpendCredits(context.Background(), account, cost, time.Now())
+	c, ok, err := spendCredits(context.Background(), s, account, cost, time.Now())
 	if err != nil || !ok || c == nil || c.Remaining != want {
 		t.Fatalf("spending %d of %s: %+v, %v, %v; want %d left", cost, account, c, ok, err, want)
 	}
@@ -63,7 +63,7 @@ func TestFoldAfterCreditsAreGone(t *testing.T) {
 		}
 		spendOne(t, s, id, 3, 7)
 	}
-	err := s.write(t.Context(), func(tx *txn) error { return tx.setCredits("gone", nil) })
+	err := s.write(t.Context(), func(tx *txn) error { return tx.setAccount("gone", keys.Account{Credits: nil) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestFoldAfterCreditsAreGone(t *testing.T) {
 		t.Errorf("%d rows of the journal are left", rows)
 	}
 	spendOne(t, s, "stays", 3, 4)
-	if c, ok, err := s.SpendCredits(t.Context(), "gone", 1, time.Now()); c != nil || !ok || err != nil {
+	if c, ok, err := spendCredits(t.Context(), s, "gone", 1, time.Now()); c != nil || !ok || err != nil {
 		t.Errorf("spending where there are no credits: %+v, %v, %v", c, ok, err)
 	}
 }
@@ -95,7 +95,7 @@ func TestGoneIsHeardOfFirst(t *testing.T) {
 		for range 4 {
 			wg.Go(func() {
 				for {
-					c, _, err := s.SpendCredits(context.Background(), "account", 1, time.Now())
+					c, _, err := spendCredits(context.Background(), s, "account", 1, time.Now())
 					if err != nil || c == nil && heard.Load() != int64(n+1) {
 						t.Errorf("round %d: credits are gone, and observers have heard of %d: %v", n, heard.Load(), err)
 					}
@@ -107,7 +107,7 @@ func TestGoneIsHeardOfFirst(t *testing.T) {
 		}
 		err := s.write(t.Context(), func(tx *txn) error {
 			tx.changed(keys.KeyChanged, "key")
-			return tx.setCredits("account", nil)
+			return tx.setAccount("account", keys.Account{})
 		})
 		wg.Wait()
 		if err != nil {

@@ -266,3 +266,45 @@ func encodeExtra(e keys.Extra) string {
 	}
 	return encode(map[string]string(e))
 }
+
+// A budgetForm is a budget as it is stored.
+type budgetForm struct {
+	Limit      int64      `json:"limit"`
+	Reset      keys.Reset `json:"reset"`
+	CountsBYOK bool       `json:"counts_byok"`
+}
+
+func encodeBudget(b *keys.Budget) string { return encode((*budgetForm)(b)) }
+
+type budgetColumn struct{ to **keys.Budget }
+
+func (c budgetColumn) Scan(src any) error {
+	var f *budgetForm
+	err := document[*budgetForm]{&f}.Scan(src)
+	*c.to = (*keys.Budget)(f)
+	return err
+}
+
+// spentSize is how many numbers stand for what was spent.
+const spentSize = 9
+
+// spentForm returns what was spent as numbers, the last of which is a time.
+func spentForm(s keys.Spending) [spentSize]int64 {
+	return [...]int64{s.Own.Total, s.Own.Day, s.Own.Week, s.Own.Month, s.BYOK.Total, s.BYOK.Day, s.BYOK.Week, s.BYOK.Month, millis(s.At)}
+}
+
+func spentFrom(f [spentSize]int64) keys.Spending {
+	return keys.Spending{Own: keys.Sums{Total: f[0], Day: f[1], Week: f[2], Month: f[3]},
+		BYOK: keys.Sums{Total: f[4], Day: f[5], Week: f[6], Month: f[7]}, At: fromMillis(f[8])}
+}
+
+func encodeSpent(s keys.Spending) string { return encode(spentForm(s)) }
+
+type spentColumn struct{ to *keys.Spending }
+
+func (c spentColumn) Scan(src any) error {
+	var f [spentSize]int64
+	err := document[[spentSize]int64]{&f}.Scan(src)
+	*c.to = spentFrom(f)
+	return err
+}

@@ -5,39 +5,91 @@ import (
 	bin "encoding/binary"
 	"errors"
 	"time"
+
+	"latchkey/internal/keys"
 )
 
 // An entry of the journal says what an account has: its id, the number of the
-// change, the credits that remain, and when they were refilled.
+// change, which parts follow, and of credits what remains and when they were
+// refilled, and of money what was spent. What only settings change is not there.
+
+// Parts of an entry.
+const (
+	entryCredits = 1 << iota
+	entryMoney
+)
 
 func appendEntry(b []byte, id string, st balance) []byte {
 	b = bin.AppendUvarint(b, uint64(len(id)))
 	b = append(b, id...)
 	b = bin.AppendVarint(b, st.rev)
-	b = bin.AppendVarint(b, st.credits.Remaining)
-	return bin.AppendVarint(b, millis(st.credits.RefilledAt))
+	parts := int64(0)
+	if st.Credits != nil {
+		parts |= entryCredits
+	}
+	if st.Money != nil {
+		parts |= entryMoney
+	}
+	b = bin.AppendVarint(b, parts)
+	if st.Credits != nil {
+		b = bin.AppendVarint(b, st.Credits.Remaining)
+		b = bin.AppendVarint(b, millis(st.Credits.RefilledAt))
+	}
+	if st.Money != nil {
+		for _, n := range spentForm(st.Money.Spent) {
+			b = bin.AppendVarint(b, n)
+		}
+	}
+	return b
 }
 
 var errJournal = errors.New("the journal of balances is damaged")
 
+// An entry is what the journal says of an account. Its credits and money have
+// no settings.
+type entry struct {
+	id string
+	balance
+}
+
 // eachEntry reads the entries of one row.
-func eachEntry(b []byte, fn func(id string, rev, remaining, refilledAt int64)) error {
-	for len(b) > 0 {
+func eachEntry(b []byte, fn func(entry)) error {
+	bad := false
+	next := func() int64 {
+		n, size := bin.Varint(b)
+		if size <= 0 {
+			bad, b = true, nil
+			return 0
+		}
+		b = b[size:]
+		return n
+	}
+	for len(b) > 0 && !bad {
 		size, n := bin.Uvarint(b)
 		if n <= 0 || size > uint64(len(b)-n) {
 			return errJournal
 		}
-		id := string(b[n : n+int(size)])
+		e := entry{id: string(b[n : n+int(size)])}
 		b = b[n+int(size):]
-		var figures [3]int64
-		for i := range figures {
-			figure, n := bin.Varint(b)
-			if n <= 0 {
-				return errJournal
-			}
-			figures[i], b = figure, b[n:]
+		e.rev = next()
+		parts := next()
+		if parts&entryCredits != 0 {
+			e.Credits = &keys.Credits{Remaining: next()}
+			e.Credits.RefilledAt = fromMillis(next())
 		}
-		fn(id, figures[0], figures[1], figures[2])
+		if parts&entryMoney != 0 {
+			var form [spentSize]int64
+			for i := range form {
+				form[i] = next()
+			}
+			e.Money = &keys.Money{Spent: spentFrom(form)}
+		}
+		if !bad {
+			fn(e)
+		}
+	}
+	if bad {
+		return errJournal
 	}
 	return nil
 }
@@ -63,35 +115,40 @@ const (
 // recover brings the rows of all accounts up to date with a journal that was
 // left behind, and empties it.
 func (b *balances) recover(ctx context.Context) error {
-	type figures struct{ rev, remaining, refilledAt int64 }
-	last := map[string]figures{}
+	last := map[string]entry{}
 	return b.store.writes.do(ctx, &job{ctx: ctx, done: make(chan error, 1), run: func(t *txn) error {
 		err := t.each(`SELECT entries FROM journal ORDER BY id`, nil, func(row scan) error {
 			var entries []byte
 			if err := row(&entries); err != nil {
 				return err
 			}
-			return eachEntry(entries, func(id string, rev, remaining, refilledAt int64) {
-				if last[id].rev < rev {
-					last[id] = figures{rev, remaining, refilledAt}
+			return eachEntry(entries, func(e entry) {
+				if last[e.id].rev < e.rev {
+					last[e.id] = e
 				}
 			})
 		})
 		if err != nil {
 			return err
 		}
-		for id, f := range last {
+		for id, e := range last {
 			read, err := t.session.balance(id)
 			if err != nil {
 				return err
 			}
-			b.raise(f.rev)
-			if read.credits == nil || read.rev >= f.rev {
+			b.raise(e.rev)
+			if read.rev >= e.rev {
 				continue
 			}
-			c := *read.credits
-			c.Remaining, c.RefilledAt = f.remaining, fromMillis(f.refilledAt)
-			if err := t.fold(id, balance{&c, f.rev}); err != nil {
+			if read.Credits == nil || e.Credits == nil {
+				e.Credits = nil
+			} else {
+				e.Credits.Refill = read.Credits.Refill
+			}
+			if read.Money != nil && e.Money != nil {
+				e.Money.Budget = read.Money.Budget
+			}
+			if err := t.fold(id, e.balance); err != nil {
 				return err
 			}
 		}
@@ -100,14 +157,23 @@ func (b *balances) recover(ctx context.Context) error {
 	}})
 }
 
-// fold brings the row of an account up to date. One whose credits were taken
-// away has none.
+// fold brings the rows of an account up to date. One that was deleted gets
+// none.
 func (t *txn) fold(id string, st balance) error {
-	if st.credits == nil {
+	if st.Credits != nil {
+		_, err := t.exec(`UPDATE credits SET remaining = $2, refilled_at = $3, refills_at = $4, rev = $5 WHERE account_id = $1 AND rev < $5`,
+			id, st.Credits.Remaining, millis(st.Credits.RefilledAt), millis(st.Credits.RefillsAt()), st.rev)
+		if err != nil {
+			return err
+		}
+	}
+	if st.Money == nil {
 		return nil
 	}
-	_, err := t.exec(`UPDATE credits SET remaining = $2, refilled_at = $3, refills_at = $4, rev = $5 WHERE account_id = $1 AND rev < $5`,
-		id, st.credits.Remaining, millis(st.credits.RefilledAt), millis(st.credits.RefillsAt()), st.rev)
+	_, err := t.exec(`INSERT INTO money (account_id, budget, spent, rev)
+		SELECT $1, $2, $3, $4 WHERE EXISTS (SELECT 1 FROM keys WHERE account_id = $1)
+		ON CONFLICT (account_id) DO UPDATE SET spent = excluded.spent, rev = excluded.rev WHERE money.rev < excluded.rev`,
+		id, encodeBudget(st.Money.Budget), encodeSpent(st.Money.Spent), st.rev)
 	return err
 }
 
@@ -131,7 +197,7 @@ func (b *balances) take() *spending {
 		st := a.now
 		shard.mu.Unlock()
 		s.states = append(s.states, st)
-		if st.credits != nil {
+		if st.Account != (keys.Account{}) {
 			s.entries = appendEntry(s.entries, a.id, st)
 		}
 	}

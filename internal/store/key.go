@@ -120,8 +120,8 @@ func (t *txn) updateKey(k, old *keys.Key, ev keys.Event) error {
 			return err
 		}
 	}
-	if !sameCredits(k.Credits, old.Credits) {
-		if err := t.setCredits(k.AccountID, k.Credits); err != nil {
+	if !sameCredits(k.Credits, old.Credits) || !sameBudget(k.Money, old.Money) {
+		if err := t.setAccount(k.AccountID, keys.Account{Credits: k.Credits, Money: k.Money}); err != nil {
 			return err
 		}
 	}
@@ -146,8 +146,7 @@ func (s *Store) DeleteKey(ctx context.Context, workspaceID, keyID string, check 
 		if _, err := t.exec(`DELETE FROM keys WHERE id = $1`, keyID); err != nil {
 			return err
 		}
-		err = t.dropAccounts(`DELETE FROM credits WHERE account_id = $1
-			AND NOT EXISTS (SELECT 1 FROM keys WHERE account_id = $1) RETURNING account_id`, was.AccountID)
+		err = t.dropAccounts(`account_id = $1 AND NOT EXISTS (SELECT 1 FROM keys WHERE account_id = $1)`, was.AccountID)
 		if err != nil {
 			return err
 		}
@@ -175,15 +174,17 @@ func (t *txn) lockKey(workspaceID, keyID string) (keys.Key, error) {
 		if err != nil {
 			return keys.Key{}, found(err, "key")
 		}
-		_, err = t.exec(`SELECT 1 FROM credits WHERE account_id = (SELECT account_id FROM keys WHERE id = $1)`+t.engine.forUpdate, keyID)
+		_, err = t.exec(`SELECT 1 FROM keys WHERE account_id = (SELECT account_id FROM keys WHERE id = $1)`+t.engine.forUpdate, keyID)
 		if err != nil {
 			return keys.Key{}, err
 		}
 	}
 	k, err := t.key(workspaceID, keyID)
-	if err == nil && k.Credits != nil {
-		k.Credits, err = t.creditsOf(k.AccountID)
+	if err != nil || k.Credits == nil && k.Money == nil && !t.spends(k.AccountID) {
+		return k, err
 	}
+	a, err := t.accountOf(k.AccountID)
+	k.Credits, k.Money = a.Credits, a.Money
 	return k, err
 }
 
@@ -263,14 +264,14 @@ func cloneKey(k *keys.Key) keys.Key {
 	for i := range c.Secrets {
 		c.Secrets[i].Sealed = slices.Clone(c.Secrets[i].Sealed)
 	}
-	c.Credits = cloneCredits(k.Credits)
+	c.Credits, c.Money = cloneCredits(k.Credits), cloneMoney(k.Money)
 	return c
 }
 
 // sameKey reports whether two tidy keys are stored alike.
 func sameKey(a, b *keys.Key) bool {
 	return slices.Equal(keyValues(a), keyValues(b)) && slices.Equal(a.Roles, b.Roles) && slices.Equal(a.Aliases, b.Aliases) &&
-		slices.EqualFunc(a.Secrets, b.Secrets, sameSecret) && sameCredits(a.Credits, b.Credits)
+		slices.EqualFunc(a.Secrets, b.Secrets, sameSecret) && sameCredits(a.Credits, b.Credits) && sameBudget(a.Money, b.Money)
 }
 
 // setAliases replaces the aliases of a key.

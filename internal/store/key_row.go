@@ -26,13 +26,14 @@ func keyValues(k *keys.Key) []any {
 const (
 	keyColumns = `k.id, k.workspace_id, k.keyspace_id, k.root, k.owner_id, k.name, k.environment, k.enabled, k.expires_at, k.permissions,
 	k.allowed_ips, k.limits, k.meta, k.form, k.created_by, k.extra, k.account_id, k.version, k.created_at, k.updated_at,
-	i.external_id, c.account_id, c.remaining, c.refill, c.refilled_at, u.at,
+	i.external_id, c.account_id, c.remaining, c.refill, c.refilled_at, m.account_id, m.budget, m.spent, u.at,
 	EXISTS (SELECT 1 FROM key_roles r WHERE r.key_id = k.id), EXISTS (SELECT 1 FROM key_alias a WHERE a.key_id = k.id)`
 
 	keyJoins = `
 	FROM keys k
 	LEFT JOIN identities i ON i.id = k.owner_id
 	LEFT JOIN credits c ON c.account_id = k.account_id
+	LEFT JOIN money m ON m.account_id = k.account_id
 	LEFT JOIN uses u ON u.key_id = k.id AND u.secret_id = ''`
 )
 
@@ -41,6 +42,8 @@ type keyRow struct {
 	key     keys.Key
 	account string // whose credits there are
 	credits keys.Credits
+	spender string // whose money there is
+	money   keys.Money
 	roles   bool // it has some
 	aliases bool
 }
@@ -53,7 +56,7 @@ func (r *keyRow) columns() []any {
 		text{&k.Meta}, formColumn{&k.Form}, creatorColumn{&k.CreatedBy}, document[keys.Extra]{&k.Extra}, text{&k.AccountID},
 		integer{&k.Version}, moment{&k.CreatedAt}, moment{&k.UpdatedAt},
 		text{&k.Owner.ExternalID}, text{&r.account}, integer{&r.credits.Remaining}, refillColumn{&r.credits.Refill},
-		moment{&r.credits.RefilledAt}, moment{&k.LastUsedAt}, flag{&r.roles}, flag{&r.aliases},
+		moment{&r.credits.RefilledAt}, text{&r.spender}, budgetColumn{&r.money.Budget}, spentColumn{&r.money.Spent}, moment{&k.LastUsedAt}, flag{&r.roles}, flag{&r.aliases},
 	}
 }
 
@@ -68,10 +71,13 @@ func (q *session) completeKeys(rows []keyRow) error {
 		ids = append(ids, r.key.ID)
 		if r.account != "" {
 			r.key.Credits = &r.credits
-			if q.balances != nil {
-				if c, ok := q.balances.shown(r.account); ok {
-					r.key.Credits = c
-				}
+		}
+		if r.spender != "" {
+			r.key.Money = &r.money
+		}
+		if q.balances != nil {
+			if a, ok := q.balances.shown(r.key.AccountID); ok {
+				r.key.Credits, r.key.Money = a.Credits, a.Money
 			}
 		}
 		if r.roles {

@@ -133,9 +133,8 @@ func (s *Store) DeleteKeyspace(ctx context.Context, workspaceID, ref string, che
 // deleteKeys deletes all keys that a column of theirs selects, with the credits
 // that no other key has.
 func (t *txn) deleteKeys(column, value string) error {
-	err := t.dropAccounts(`DELETE FROM credits WHERE account_id IN (SELECT account_id FROM keys WHERE `+column+` = $1)
-		AND NOT EXISTS (SELECT 1 FROM keys k WHERE k.account_id = credits.account_id AND (k.`+column+` IS NULL OR k.`+column+` <> $1))
-		RETURNING account_id`, value)
+	err := t.dropAccounts(`account_id IN (SELECT account_id FROM keys WHERE `+column+` = $1)
+		AND NOT EXISTS (SELECT 1 FROM keys k WHERE k.account_id = {accounts}.account_id AND (k.`+column+` IS NULL OR k.`+column+` <> $1))`, value)
 	if err == nil {
 		_, err = t.exec(`DELETE FROM keys WHERE `+column+` = $1`, value)
 	}

@@ -2,94 +2,91 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"time"
 
 	"latchkey/internal/keys"
 )
 
-// SpendCredits implements [keys.Ledger].
-func (s *Store) SpendCredits(ctx context.Context, accountID string, cost int64, now time.Time) (*keys.Credits, bool, error) {
-	if cost == 0 {
-		c, err := s.balance(ctx, accountID, now)
-		return c, err == nil, err
-	}
+// Use implements [keys.Ledger].
+func (s *Store) Use(ctx context.Context, accountID string, c keys.Charge, also func(bool) (bool, error), now time.Time) (keys.Account, keys.Charged, keys.Outcome, error) {
 	if s.balances != nil {
-		c, ok, err := s.balances.spend(ctx, accountID, cost, now)
-		return c, ok, s.failed(err)
+		after, took, o, err := s.balances.use(ctx, accountID, c, also, now)
+		return after, took, o, s.failed(err)
 	}
-	var c *keys.Credits
-	var ok bool
-	err := s.writeOne(ctx, func(t *txn) (err error) {
-		c, ok, err = t.spend(accountID, cost, now)
-		return err
+	var after keys.Account
+	var took keys.Charged
+	var o keys.Outcome
+	err := s.write(ctx, func(t *txn) error {
+		a, there, err := t.lockAccount(accountID)
+		if err != nil {
+			return err
+		}
+		after, took, o = a.Take(c, now)
+		if also != nil && o != keys.KeyNotFound {
+			if ok, err := also(o == keys.Valid); err != nil {
+				return refusal{err}
+			} else if !ok {
+				after, took, o = a.At(now), keys.Charged{}, keys.RateLimited
+			}
+		}
+		if took == (keys.Charged{}) || !there {
+			return nil
+		}
+		return t.setAccount(accountID, after)
 	})
 	if err != nil {
-		return nil, false, err
+		took = keys.Charged{}
 	}
-	return c, ok, nil
+	return after, took, o, err
 }
 
-// balance returns the credits of an account at now; nil where it has none.
-func (s *Store) balance(ctx context.Context, accountID string, now time.Time) (c *keys.Credits, err error) {
-	if s.balances != nil {
-		c, err = s.balances.look(ctx, accountID, now)
-		return c, s.failed(err)
+// Spend implements [keys.Ledger].
+func (s *Store) Spend(ctx context.Context, accountID string, micros int64, kind keys.SpendKind, now time.Time) (after keys.Account, moved int64, err error) {
+	spend := func(a keys.Account) keys.Account {
+		a = a.At(now)
+		a.Money, moved = a.Money.Spend(micros, kind, now)
+		return a
 	}
-	err = s.look(ctx, func(q *session) error {
-		c, err = q.credits(accountID)
+	if s.balances != nil {
+		after, err = s.balances.apply(ctx, accountID, now, func(a keys.Account) (keys.Account, bool, error) { return spend(a), true, nil })
+		return after, moved, s.failed(err)
+	}
+	err = s.write(ctx, func(t *txn) error {
+		a, there, err := t.lockAccount(accountID)
+		if err != nil || !there {
+			return err
+		}
+		after = spend(a)
+		return t.setAccount(accountID, after)
+	})
+	return after, moved, err
+}
+
+// Account implements [keys.Ledger].
+func (s *Store) Account(ctx context.Context, accountID string, now time.Time) (a keys.Account, err error) {
+	if s.balances != nil {
+		a, err = s.balances.look(ctx, accountID, now)
+		return a, s.failed(err)
+	}
+	err = s.view(ctx, func(q *session) error {
+		st, err := q.balance(accountID)
+		a = st.Account.At(now)
 		return err
 	})
-	if c != nil {
-		at := c.At(now)
-		c = &at
-	}
-	return c, err
+	return a, err
 }
 
-func (q *session) credits(accountID string) (*keys.Credits, error) {
-	var c keys.Credits
-	err := q.row(`SELECT remaining, refill, refilled_at FROM credits WHERE account_id = $1`, []any{accountID},
-		integer{&c.Remaining}, refillColumn{&c.Refill}, moment{&c.RefilledAt})
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
+// lockAccount returns an account that nobody else can change until the
+// transaction ends, where rows are all there is of it. Without a key there is no
+// account.
+func (t *txn) lockAccount(id string) (a keys.Account, there bool, err error) {
+	// The keys' rows stand for those of the account, either of which may be missing.
+	err = t.each(`SELECT 1 FROM keys WHERE account_id = $1`+t.engine.forUpdate, []any{id}, func(scan) error { there = true; return nil })
+	if err != nil || !there {
+		return keys.Account{}, false, err
 	}
-	return &c, err
-}
-
-// spend takes from a balance with one statement where no refill is due. Where
-// one is, it takes from what it has read, if nobody else has been there.
-func (t *txn) spend(accountID string, cost int64, now time.Time) (*keys.Credits, bool, error) {
-	for {
-		var c keys.Credits
-		err := t.row(`UPDATE credits SET remaining = remaining - $2
-			WHERE account_id = $1 AND remaining >= $2 AND (refills_at = 0 OR refills_at > $3)
-			RETURNING remaining, refill, refilled_at`, []any{accountID, cost, millis(now)},
-			integer{&c.Remaining}, refillColumn{&c.Refill}, moment{&c.RefilledAt})
-		if err == nil {
-			return &c, true, nil
-		}
-		if !errors.Is(err, sql.ErrNoRows) {
-			return nil, false, err
-		}
-
-		had, err := t.credits(accountID)
-		if had == nil || err != nil {
-			return nil, err == nil, err
-		}
-		c = had.At(now)
-		if c.Remaining < cost {
-			return &c, false, nil
-		}
-		c.Remaining -= cost
-		n, err := t.exec(`UPDATE credits SET remaining = $2, refilled_at = $3, refills_at = $4
-			WHERE account_id = $1 AND remaining = $5 AND refilled_at = $6 AND refill = $7`,
-			accountID, c.Remaining, millis(c.RefilledAt), millis(c.RefillsAt()), had.Remaining, millis(had.RefilledAt), encodeRefill(had.Refill))
-		if n > 0 || err != nil {
-			return &c, err == nil, err
-		}
-	}
+	st, err := t.session.balance(id)
+	return st.Account, true, err
 }
 
 // ChangeCredits implements [keys.Ledger].
@@ -120,7 +117,7 @@ func (s *Store) ChangeCredits(ctx context.Context, workspaceID, keyID string, ch
 }
 
 func (t *txn) changeCredits(k *keys.Key, old, c *keys.Credits, ev keys.Event) error {
-	if err := t.setCredits(k.AccountID, c); err != nil {
+	if err := t.setAccount(k.AccountID, keys.Account{Credits: c, Money: k.Money}); err != nil {
 		return err
 	}
 	// A balance is no setting; that there is one, and its refill, are.
@@ -142,39 +139,81 @@ func creditsMember(c *keys.Credits) []keys.Member {
 	return []keys.Member{{Name: "credits", Value: keys.CreditMembers(c)}}
 }
 
-// setCredits makes the credits of an account c; nil takes them away.
-func (t *txn) setCredits(accountID string, c *keys.Credits) error {
+// setAccount makes an account what it is to be.
+func (t *txn) setAccount(id string, to keys.Account) error {
 	var rev int64
 	if t.balances != nil {
-		a, err := t.hold(accountID)
+		a, err := t.hold(id)
 		if err != nil {
 			return err
 		}
-		rev = t.balances.turn(a, balance{credits: cloneCredits(c)})
+		rev = t.balances.turn(a, balance{Account: cloneAccount(to)})
 	}
-	if c == nil {
-		_, err := t.exec(`DELETE FROM credits WHERE account_id = $1`, accountID)
+	var err error
+	if c := to.Credits; c == nil {
+		_, err = t.exec(`DELETE FROM credits WHERE account_id = $1`, id)
+	} else {
+		_, err = t.exec(`INSERT INTO credits (account_id, remaining, refill, refilled_at, refills_at, rev) VALUES ($1, $2, $3, $4, $5, $6)
+			ON CONFLICT (account_id) DO UPDATE SET remaining = excluded.remaining, refill = excluded.refill,
+			refilled_at = excluded.refilled_at, refills_at = excluded.refills_at, rev = excluded.rev`,
+			id, c.Remaining, encodeRefill(c.Refill), millis(c.RefilledAt), millis(c.RefillsAt()), rev)
+	}
+	if err != nil {
 		return err
 	}
-	_, err := t.exec(`INSERT INTO credits (account_id, remaining, refill, refilled_at, refills_at, rev) VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT (account_id) DO UPDATE SET remaining = excluded.remaining, refill = excluded.refill,
-		refilled_at = excluded.refilled_at, refills_at = excluded.refills_at, rev = excluded.rev`,
-		accountID, c.Remaining, encodeRefill(c.Refill), millis(c.RefilledAt), millis(c.RefillsAt()), rev)
+	if m := to.Money; m == nil {
+		_, err = t.exec(`DELETE FROM money WHERE account_id = $1`, id)
+	} else {
+		_, err = t.exec(`INSERT INTO money (account_id, budget, spent, rev) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (account_id) DO UPDATE SET budget = excluded.budget, spent = excluded.spent, rev = excluded.rev`,
+			id, encodeBudget(m.Budget), encodeSpent(m.Spent), rev)
+	}
 	return err
 }
 
-// openAccount gives a new key the credits of its account: those that are there
-// where it takes another key's place, else its own.
+// openAccount gives a new key its account: what is there where it takes another
+// key's place, else its own.
 func (t *txn) openAccount(k *keys.Key) error {
-	had, err := t.creditsOf(k.AccountID)
-	if had != nil || err != nil {
-		k.Credits = had
+	had, err := t.accountOf(k.AccountID)
+	if err != nil || had != (keys.Account{}) {
+		k.Credits, k.Money = had.Credits, had.Money
 		return err
 	}
-	if k.Credits == nil {
+	if k.Credits == nil && k.Money == nil {
 		return nil
 	}
-	return t.setCredits(k.AccountID, k.Credits)
+	return t.setAccount(k.AccountID, keys.Account{Credits: k.Credits, Money: k.Money})
+}
+
+func cloneAccount(a keys.Account) keys.Account {
+	return keys.Account{Credits: cloneCredits(a.Credits), Money: cloneMoney(a.Money)}
+}
+
+func cloneMoney(m *keys.Money) *keys.Money {
+	if m == nil {
+		return nil
+	}
+	out := *m
+	if m.Budget != nil {
+		b := *m.Budget
+		out.Budget = &b
+	}
+	return &out
+}
+
+func budgetOf(m *keys.Money) *keys.Budget {
+	if m == nil {
+		return nil
+	}
+	return m.Budget
+}
+
+func sameBudget(a, b *keys.Money) bool {
+	x, y := budgetOf(a), budgetOf(b)
+	if x == nil || y == nil {
+		return x == y
+	}
+	return *x == *y
 }
 
 func cloneCredits(c *keys.Credits) *keys.Credits {

@@ -78,8 +78,8 @@ func BenchmarkRecordByUnknownHash(b *testing.B) {
 	}
 }
 
-// BenchmarkSpendCredits spends from 64 goroutines at once.
-func BenchmarkSpendCredits(b *testing.B) {
+// BenchmarkUse spends from 64 goroutines at once.
+func BenchmarkUse(b *testing.B) {
 	s, all := bench(b, 100)
 	now := time.Now()
 	var next atomic.Int64
@@ -87,8 +87,8 @@ func BenchmarkSpendCredits(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		i := int(next.Add(1)) * 7
 		for pb.Next() {
-			if _, ok, err := s.SpendCredits(b.Context(), all[i%len(all)].AccountID, 1, now); !ok || err != nil {
-				b.Error(ok, err)
+			if _, _, o, err := s.Use(b.Context(), all[i%len(all)].AccountID, keys.Charge{Credits: 1}, nil, now); o != keys.Valid || err != nil {
+				b.Error(o, err)
 				return
 			}
 			i++

@@ -295,22 +295,22 @@ func TestAnsweredIsOnDisk(t *testing.T) {
 		if err := s.write(t.Context(), rename(ws, fmt.Sprint(n))); err != nil {
 			t.Fatal(err)
 		}
-		if _, ok, err := s.SpendCredits(t.Context(), "account", 1, time.Now()); !ok || err != nil {
-			t.Fatal(ok, err)
+		if _, _, o, err := s.Use(t.Context(), "account", keys.Charge{Credits: 1}, nil, time.Now()); o != keys.Valid || err != nil {
+			t.Fatal(o, err)
 		}
 		crashed := crash(t, path)
 		got, err := crashed.Workspace(t.Context(), ws.ID)
 		if err != nil || got.Name != fmt.Sprint(n) || crashed.Revision() != s.Revision() {
 			t.Errorf("after a crash the workspace is %q at revision %d, %v; want %d at %d", got.Name, crashed.Revision(), err, n, s.Revision())
 		}
-		if c, _, err := crashed.SpendCredits(t.Context(), "account", 0, time.Now()); err != nil || c.Remaining != int64(9-n) {
-			t.Errorf("after a crash the credits are %+v, %v; want %d", c, err, 9-n)
+		if a, err := crashed.Account(t.Context(), "account", time.Now()); err != nil || a.Credits.Remaining != int64(9-n) {
+			t.Errorf("after a crash the credits are %+v, %v; want %d", a.Credits, err, 9-n)
 		}
 	}
 }
 
 func (s *Store) setCredits(ctx context.Context, account string, n int64) error {
-	return s.write(ctx, func(t *txn) error { return t.setCredits(account, &keys.Credits{Remaining: n}) })
+	return s.write(ctx, func(t *txn) error { return t.setAccount(account, keys.Account{Credits: &keys.Credits{Remaining: n}}) })
 }
 
 // crash opens a copy of the files of a store that is open.
