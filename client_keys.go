@@ -88,6 +88,18 @@ func (c *Client) ChangeCredits(ctx context.Context, id string, req ChangeCredits
 	return exchange[CreditBalance](ctx, c, call{method: "POST", path: pathOf("/keys", id, "/credits"), in: req})
 }
 
+// Spend reports what was spent with a key: it is recorded whole, beyond the
+// budget too, and for a key without one.
+func (c *Client) Spend(ctx context.Context, id string, req SpendRequest) (BudgetAnswer, error) {
+	return exchange[BudgetAnswer](ctx, c, call{method: "POST", path: pathOf("/keys", id, "/spend"), in: req})
+}
+
+// Refund gives back what was spent with a key, at most what was spent in the
+// present window.
+func (c *Client) Refund(ctx context.Context, id string, req SpendRequest) (BudgetAnswer, error) {
+	return exchange[BudgetAnswer](ctx, c, call{method: "POST", path: pathOf("/keys", id, "/refund"), in: req})
+}
+
 // ChangePermissions adds permissions to a key's own and takes some away.
 func (c *Client) ChangePermissions(ctx context.Context, id string, req ChangeNamesRequest) (KeyPermissions, error) {
 	return exchange[KeyPermissions](ctx, c, call{method: "POST", path: pathOf("/keys", id, "/permissions"), in: req})

@@ -53,7 +53,7 @@ type KeySettings struct {
 	ExpiresAt   Optional[Time]            `json:"expires_at,omitzero" doc:"Null: never. In the past it is an error on create, and on update ends the key at once."`
 	Limits      Optional[[]Limit]         `json:"limits,omitzero"`
 	Credits     Optional[CreditSettings]  `json:"credits,omitzero" doc:"Null: unmetered."`
-	Budget      Optional[Budget]          `json:"budget,omitzero" doc:"Null; budgets are not offered yet."`
+	Budget      Optional[BudgetSettings]  `json:"budget,omitzero" doc:"Null: money is not bounded. What was spent stays known."`
 }
 
 // A CreateKeyRequest says what key to make.
@@ -111,10 +111,42 @@ type RefillSettings struct {
 	Mode   Optional[string] `json:"mode,omitzero" enum:"set,add" doc:"What a refill does to the balance; set where absent."`
 }
 
-// A Budget is how much money may be spent with a key.
+// A Budget is how much money may be spent with a key in a window, and what was,
+// in millionths of a US dollar.
 type Budget struct {
-	LimitMicros     int64 `json:"limit_micros"`
-	RemainingMicros int64 `json:"remaining_micros"`
+	LimitMicros     int64   `json:"limit_micros"`
+	RemainingMicros int64   `json:"remaining_micros"`
+	SpentMicros     int64   `json:"spent_micros" doc:"In the present window."`
+	BYOKSpentMicros int64   `json:"byok_spent_micros" doc:"In the present window, with the customer's own provider keys."`
+	OverdrawnMicros int64   `json:"overdrawn_micros" doc:"By how much what was reported goes beyond the limit."`
+	Reset           *string `json:"reset" enum:"daily,weekly,monthly" doc:"When it begins anew: at 00:00 UTC, on Mondays, on the 1st. Null: never."`
+	CountsBYOK      bool    `json:"counts_byok" doc:"Whether what is spent with the customer's own provider keys counts."`
+	ResetsAt        *Time   `json:"resets_at"`
+}
+
+// BudgetSettings are what can be set of a budget. Its figures cannot be set, and
+// may be sent back as they are.
+type BudgetSettings struct {
+	LimitMicros Optional[int64]  `json:"limit_micros,omitzero" nullable:"false" doc:"Needed where the key has no budget."`
+	Reset       Optional[string] `json:"reset,omitzero" enum:"daily,weekly,monthly" doc:"Null: never."`
+	CountsBYOK  Optional[bool]   `json:"counts_byok,omitzero" nullable:"false" doc:"False where absent."`
+
+	RemainingMicros Optional[int64] `json:"remaining_micros,omitzero" doc:"Cannot be set; may be sent back as it is."`
+	SpentMicros     Optional[int64] `json:"spent_micros,omitzero" doc:"Cannot be set; may be sent back as it is."`
+	BYOKSpentMicros Optional[int64] `json:"byok_spent_micros,omitzero" doc:"Cannot be set; may be sent back as it is."`
+	OverdrawnMicros Optional[int64] `json:"overdrawn_micros,omitzero" doc:"Cannot be set; may be sent back as it is."`
+	ResetsAt        Optional[Time]  `json:"resets_at,omitzero" doc:"Cannot be set; may be sent back as it is."`
+}
+
+// A SpendRequest reports money that was spent with a key, or is given back.
+type SpendRequest struct {
+	AmountMicros int64  `json:"amount_micros" required:"true" doc:"Millionths of a US dollar."`
+	Kind         string `json:"kind,omitempty" enum:"own,byok" doc:"With whose provider keys; own where absent."`
+}
+
+// A BudgetAnswer is how the budget of a key stands.
+type BudgetAnswer struct {
+	Budget *Budget `json:"budget" doc:"Null where the key has none."`
 }
 
 // A Secret is what may be known of one secret of a key.

@@ -14,6 +14,7 @@ type VerifyRequest struct {
 	Keyspace    string         `json:"keyspace,omitempty" doc:"The keyspace that the key must belong to, by id or slug."`
 	Permissions *string        `json:"permissions,omitempty" doc:"What the key must be allowed to do: names with AND, OR and parentheses."`
 	Cost        *int64         `json:"cost,omitempty" doc:"Credits to take; 1 where absent; 0 looks without taking."`
+	SpendMicros *int64         `json:"spend_micros,omitempty" doc:"Money to take from the budget, in millionths of a US dollar, whole or not at all."`
 	Limits      []LimitRequest `json:"limits,omitempty" doc:"Limits beyond those that apply to every use, or such a one at another cost."`
 	LeaseTTL    string         `json:"lease_ttl,omitempty" doc:"How long the use holds its places under concurrency limits, unless they are released before: a duration from 1s to 1h; 1m where absent."`
 	IP          string         `json:"ip,omitempty" doc:"The end user's address, for the key's list of addresses."`
@@ -51,6 +52,7 @@ type Verification struct {
 	Key       *VerifiedKey `json:"key,omitempty" doc:"Absent with not_found alone."`
 	Limits    []LimitState `json:"limits,omitempty" doc:"Live figures, whenever the key has limits."`
 	Credits   *CreditState `json:"credits,omitempty" doc:"Live figures, whenever the key has credits."`
+	Budget    *BudgetState `json:"budget,omitempty" doc:"Live figures, whenever the key has a budget."`
 	Leases    []Lease      `json:"leases,omitempty" doc:"The places that the use holds under concurrency limits."`
 
 	// RetryAfter is, with rate_limited, when the same call would be allowed;
@@ -89,6 +91,14 @@ type LimitState struct {
 	Remaining  int64  `json:"remaining"`
 	ResetAt    Time   `json:"reset_at,omitzero" doc:"When all of max is free again."`
 	Exceeded   bool   `json:"exceeded"`
+}
+
+// A BudgetState is how a budget stands.
+type BudgetState struct {
+	LimitMicros     int64 `json:"limit_micros"`
+	RemainingMicros int64 `json:"remaining_micros"`
+	OverdrawnMicros int64 `json:"overdrawn_micros"`
+	ResetsAt        *Time `json:"resets_at"`
 }
 
 // A Lease is a place under a concurrency limit. It is held until it expires or

@@ -31,6 +31,10 @@ var keyCommand = command{
 		verifyCommand,
 		{use: "reveal KEY", short: "Print a key's secret again, where its keyspace is recoverable", run: reveal},
 		creditsCommand,
+		{use: "spend KEY", short: "Report what was spent with a key", flags: spendMembers, body: true, once: true,
+			example: "  latchkey key spend key_… --amount-micros 1500", run: change((*latchkey.Client).Spend)},
+		{use: "refund KEY", short: "Give back what was spent with a key in the present window", flags: spendMembers, body: true, once: true,
+			run: change((*latchkey.Client).Refund)},
 		{use: "permissions", short: "A key's own permissions", parts: []command{
 			{use: "list KEY", short: "Show them", run: ownPermissions},
 			{use: "add KEY NAME...", short: "Add some", once: true, run: changePermissions(added)},
@@ -64,7 +68,15 @@ var keyMembers = []member{
 	{flag: "role", path: "roles", kind: text, many: true, text: "`ROLE` that it has. May be given again"},
 	allowedIPMember, expiresAtMember, expiresInMember, limitMember,
 	{flag: "credits", path: "credits.remaining", kind: number, clear: "credits", text: "how many uses it has left. Where it has credits already, see latchkey key credits"},
+	{flag: "budget", path: "budget.limit_micros", kind: number, clear: "budget", text: "how much may be spent in a window, in millionths of a US dollar"},
+	{flag: "budget-reset", path: "budget.reset", kind: text, text: "when the budget begins anew: daily, weekly or monthly"},
+	{flag: "budget-counts-byok", path: "budget.counts_byok", kind: toggle, clear: noClear, text: "whether what is spent with the customer's own provider keys counts (false)"},
 	{flag: "refill", path: "credits.refill", kind: refill, text: "`REFILL` of the credits, such as amount=100,every=monthly,day=1,mode=set; every: daily, monthly, or a duration"},
+}
+
+var spendMembers = []member{
+	{flag: "amount-micros", path: "amount_micros", kind: number, clear: noClear, text: "the amount, in millionths of a US dollar"},
+	{flag: "kind", path: "kind", kind: text, clear: noClear, text: "with whose provider keys: own, or byok for the customer's (own)"},
 }
 
 // Members that several nouns have.

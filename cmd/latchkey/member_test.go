@@ -17,8 +17,8 @@ func TestEveryMemberHasAFlag(t *testing.T) {
 		settings reflect.Type
 		without  string // what no flag sets
 	}{
-		{"key create", reflect.TypeFor[latchkey.CreateKeyRequest](), "budget credits.refills_at"},
-		{"key update", reflect.TypeFor[latchkey.KeySettings](), "budget credits.refills_at"},
+		{"key create", reflect.TypeFor[latchkey.CreateKeyRequest](), "credits.refills_at budget.remaining_micros budget.spent_micros budget.byok_spent_micros budget.overdrawn_micros budget.resets_at"},
+		{"key update", reflect.TypeFor[latchkey.KeySettings](), "credits.refills_at budget.remaining_micros budget.spent_micros budget.byok_spent_micros budget.overdrawn_micros budget.resets_at"},
 		{"key rotate", reflect.TypeFor[latchkey.RotateRequest](), ""},
 		{"key verify", reflect.TypeFor[latchkey.VerifyRequest](), "key"},
 		{"keyspace create", reflect.TypeFor[latchkey.KeyspaceSettings](), "policy.credits.refills_at"},

@@ -63,7 +63,7 @@ func TestFoldAfterCreditsAreGone(t *testing.T) {
 		}
 		spendOne(t, s, id, 3, 7)
 	}
-	err := s.write(t.Context(), func(tx *txn) error { return tx.setAccount("gone", keys.Account{Credits: nil) }})
+	err := s.write(t.Context(), func(tx *txn) error { return tx.setAccount("gone", keys.Account{}) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -110,6 +110,13 @@ var (
 	changeCreditsDoc = operation{id: "changeCredits", tag: "Keys", summary: "Change a key's balance", status: 200, permission: "keys.KEYSPACE.update",
 		about:   "A decrement below 0 is a conflict and takes nothing. Of a key without credits, `set` gives it some; all else is a conflict.",
 		request: typeOf[latchkey.ChangeCreditsRequest](), response: typeOf[latchkey.CreditBalance](), keeps: true}
+	spendDoc = operation{id: "spend", tag: "Keys", summary: "Report what was spent with a key", status: 200, permission: "keys.KEYSPACE.spend",
+		about: "Recorded whole, beyond the budget too: then `remaining_micros` is 0, `overdrawn_micros` says by how much, and the next " +
+			"use is refused until the budget recovers. Recorded for a key without a budget too.",
+		request: typeOf[latchkey.SpendRequest](), response: typeOf[latchkey.BudgetAnswer](), keeps: true}
+	refundDoc = operation{id: "refund", tag: "Keys", summary: "Give back what was spent with a key", status: 200, permission: "keys.KEYSPACE.spend",
+		about:   "To the present window of the budget, and at most what was spent in it.",
+		request: typeOf[latchkey.SpendRequest](), response: typeOf[latchkey.BudgetAnswer](), keeps: true}
 	changePermissionsDoc = operation{id: "changePermissions", tag: "Keys", summary: "Add permissions to a key and take some away", status: 200,
 		permission: "keys.KEYSPACE.update", request: typeOf[latchkey.ChangeNamesRequest](), response: typeOf[latchkey.KeyPermissions](), versioned: true, keeps: true}
 	changeRolesDoc = operation{id: "changeRoles", tag: "Keys", summary: "Add roles to a key and take some away", status: 200,

@@ -105,6 +105,8 @@ var grantCases = []grantCase{
 	{operation: "rotateKey", needs: needs("keys.payments.rotate"), prepare: on(aKey, "/rotate", `{"overlap":"1h"}`)},
 	{operation: "endSecret", needs: needs("keys.payments.rotate"), prepare: on(anOldSecret(aKey), "", "")},
 	{operation: "revealKey", needs: needs("keys.kept.reveal"), prepare: on(aKeptKey, "/reveal", "")},
+	{operation: "spend", needs: needs("keys.payments.spend"), prepare: on(aKey, "/spend", `{"amount_micros":1}`)},
+	{operation: "refund", needs: needs("keys.payments.spend"), prepare: on(aKey, "/refund", `{"amount_micros":1}`)},
 	{operation: "changeCredits", needs: needs("keys.payments.update"), prepare: on(aKey, "/credits", `{"operation":"decrement","amount":1}`)},
 	{operation: "changePermissions", needs: needs("keys.payments.update"), prepare: on(aKey, "/permissions", `{"add":["docs.read"]}`)},
 	{operation: "changeRoles", needs: needs("keys.payments.update"), prepare: on(aKey, "/roles", `{"add":["reader"]}`)},

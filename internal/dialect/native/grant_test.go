@@ -33,7 +33,6 @@ type grantCase struct {
 
 // later are permissions of operations that this version does not have.
 var later = map[string]string{ // permission → what will need it
-	"keys.*.spend": "spending from budgets",
 }
 
 // Names of those who lack something; the second one goes on with what.

@@ -53,7 +53,8 @@ func (ro *readOnly) checkNew(faults *keys.Faults) {
 // given reports whether there is anything to compare.
 func (in *updateKeyBody) given() bool {
 	sent := slices.ContainsFunc(in.members(&latchkey.Key{}), func(m sentMember) bool { return m.sent != nil })
-	return sent || in.Secret != nil || in.Keyspace != nil || in.Credits.Value.Remaining.Given() || in.Credits.Value.RefillsAt.Given()
+	return sent || in.Secret != nil || in.Keyspace != nil || in.Credits.Value.Remaining.Given() || in.Credits.Value.RefillsAt.Given() ||
+		in.Budget.Given()
 }
 
 // compare reports members that cannot be set and are not what was sent.
@@ -74,6 +75,7 @@ func (in *updateKeyBody) compare(ctx context.Context, d *Dialect, k *keys.Key, f
 		faults.Add("secret", "cannot be set; POST /keys/{id}/rotate makes a new one")
 	}
 	compareCredits(&in.Credits.Value, now.Credits, faults)
+	compareBudget(&in.Budget.Value, now.Budget, faults)
 	return nil
 }
 

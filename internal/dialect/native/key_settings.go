@@ -52,8 +52,11 @@ func settings(in *latchkey.KeySettings, identity jsontext.Value, faults *keys.Fa
 			s.Credits = keys.Some(creditSettings(&in.Credits.Value, faults))
 		}
 	}
-	if in.Budget.Given() && !in.Budget.IsNull() {
-		faults.Add("budget", "must be null: budgets are not offered by this version")
+	if in.Budget.Given() {
+		s.Budget = keys.Some[*keys.BudgetSettings](nil)
+		if !in.Budget.IsNull() {
+			s.Budget = keys.Some(budgetSettings(&in.Budget.Value, faults))
+		}
 	}
 	s.Owner = owner(in, identity, faults)
 	return s

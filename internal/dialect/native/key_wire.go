@@ -20,7 +20,7 @@ func (ks *keyspaces) wireKey(ctx context.Context, k *keys.Key, now time.Time) (l
 		ID: k.ID, Keyspace: slug, Name: textOrNull(k.Name), Status: string(k.Status(now)),
 		Environment: textOrNull(k.Environment), Enabled: k.Enabled, Identity: wireOwner(k.Owner), Meta: raw(k.Meta),
 		Permissions: k.Permissions, Roles: k.Roles, AllowedIPs: wireAddresses(k.AllowedIPs), ExpiresAt: wireTime(k.ExpiresAt),
-		Limits: wireLimits(k.Limits), Credits: wireCredits(k.Credits), Secrets: wireSecrets(k.Secrets), LastUsedAt: wireTime(k.LastUsedAt),
+		Limits: wireLimits(k.Limits), Credits: wireCredits(k.Credits), Budget: wireBudget(k.Money, now), Secrets: wireSecrets(k.Secrets), LastUsedAt: wireTime(k.LastUsedAt),
 		CreatedAt: latchkey.Time{Time: k.CreatedAt}, UpdatedAt: latchkey.Time{Time: k.UpdatedAt},
 	}
 	if s := k.Newest(); s != nil {

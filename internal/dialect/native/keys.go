@@ -42,6 +42,7 @@ func (d *Dialect) createKey(w http.ResponseWriter, r *http.Request, c *httpapi.C
 	}
 	in.checkNew(&faults)
 	compareCredits(&in.Credits.Value, nil, &faults)
+	compareBudget(&in.Budget.Value, nil, &faults)
 	known.Merge(faults)
 	nk.Faults = known
 	k, secret, err := d.manager.CreateKey(r.Context(), c.Actor, nk)

@@ -57,6 +57,8 @@ func (d *Dialect) Routes() []httpapi.Route {
 		{Method: "POST", Path: "/keys/{id}/rotate", Handle: d.replies.keep(0, d.rotateKey), Doc: rotateKeyDoc},
 		{Method: "DELETE", Path: "/keys/{id}/secrets/{secret}", Handle: d.endSecret, Doc: endSecretDoc},
 		{Method: "POST", Path: "/keys/{id}/reveal", Handle: d.reveal, Doc: revealDoc},
+		{Method: "POST", Path: "/keys/{id}/spend", Handle: d.replies.keep(0, d.spend), Doc: spendDoc},
+		{Method: "POST", Path: "/keys/{id}/refund", Handle: d.replies.keep(0, d.refund), Doc: refundDoc},
 		{Method: "POST", Path: "/keys/{id}/credits", Handle: d.replies.keep(0, d.changeCredits), Doc: changeCreditsDoc},
 		{Method: "POST", Path: "/keys/{id}/permissions", Handle: d.replies.keep(0, d.changePermissions), Doc: changePermissionsDoc},
 		{Method: "POST", Path: "/keys/{id}/roles", Handle: d.replies.keep(0, d.changeRoles), Doc: changeRolesDoc},

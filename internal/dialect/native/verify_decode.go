@@ -23,6 +23,7 @@ type verifyBody struct {
 	Keyspace    *string     `json:"keyspace"`
 	Permissions *string     `json:"permissions"`
 	Cost        *int64      `json:"cost"`
+	SpendMicros *int64      `json:"spend_micros"`
 	Limits      []limitBody `json:"limits"`
 	LeaseTTL    *string     `json:"lease_ttl"`
 	IP          *string     `json:"ip"`
@@ -140,6 +141,9 @@ func (v *verifyBody) ask(req *keys.VerifyRequest, faults *keys.Faults) {
 			found.Add("ip", "must be an IPv4 or IPv6 address")
 		}
 		req.Addr = addr.Unmap().WithZone("")
+	}
+	if v.SpendMicros != nil {
+		req.SpendMicros = *v.SpendMicros
 	}
 	if v.LeaseTTL != nil {
 		req.LeaseTTL = leaseTTL(*v.LeaseTTL, &found)

@@ -37,6 +37,9 @@ func appendVerification(b []byte, v *keys.Verification, requestID string) []byte
 		b = strconv.AppendInt(append(b, `,"credits":{"remaining":`...), v.Credits.Remaining, 10)
 		b = append(appendTime(append(b, `,"refills_at":`...), v.Credits.RefillsAt()), '}')
 	}
+	if v.Money != nil && v.Money.Budget != nil {
+		b = appendBudget(append(b, `,"budget":`...), v)
+	}
 	return append(b, '}')
 }
 
@@ -64,6 +67,14 @@ func appendKey(b []byte, rec *keys.Record) []byte {
 	b = appendTexts(append(b, `,"permissions":`...), rec.Permissions)
 	b = appendTexts(append(b, `,"roles":`...), k.Roles)
 	return append(b, '}')
+}
+
+func appendBudget(b []byte, v *keys.Verification) []byte {
+	f := v.Money.Figures(v.At)
+	b = strconv.AppendInt(append(b, `{"limit_micros":`...), f.Limit, 10)
+	b = strconv.AppendInt(append(b, `,"remaining_micros":`...), f.Remaining, 10)
+	b = strconv.AppendInt(append(b, `,"overdrawn_micros":`...), f.Overdrawn, 10)
+	return append(appendTime(append(b, `,"resets_at":`...), f.ResetsAt), '}')
 }
 
 func appendLimits(b []byte, ds []ratelimit.Decision) []byte {
@@ -180,7 +191,7 @@ func detail(v *keys.Verification) string {
 	case keys.CreditsExhausted:
 		return "the key has " + strconv.FormatInt(v.Credits.Remaining, 10) + " credits left, which is not enough"
 	case keys.BudgetExhausted:
-		return "the budget of the key is used up"
+		return "the budget of the key has " + strconv.FormatInt(v.Money.Figures(v.At).Remaining, 10) + " micros left, which is not enough"
 	}
 	return ""
 }

@@ -76,6 +76,10 @@ var verification = rapid.Custom(func(t *rapid.T) *keys.Verification {
 			v.Credits.Refill = &keys.Refill{Amount: 1, Every: keys.Daily}
 		}
 	}
+	if v.Outcome == keys.BudgetExhausted || rapid.Bool().Draw(t, "budgeted") {
+		v.Money, _ = (&keys.Money{Budget: &keys.Budget{Limit: rapid.Int64Range(0, keys.MaxMicros).Draw(t, "budget"), Reset: keys.ResetWeekly}}).
+			Spend(rapid.Int64Range(0, keys.MaxMicros).Draw(t, "spent"), keys.SpendOwn, time.UnixMilli(1_800_000_000_000))
+	}
 	if v.Outcome == keys.InsufficientPermissions {
 		v.Missing, _ = permission.Parse("a AND (b OR c)")
 	}
@@ -111,6 +115,9 @@ func asWire(v *keys.Verification, requestID string) latchkey.Verification {
 	}
 	if v.Credits != nil {
 		out.Credits = &latchkey.CreditState{Remaining: v.Credits.Remaining, RefillsAt: wireTime(v.Credits.RefillsAt())}
+	}
+	if b := wireBudget(v.Money, v.At); b != nil {
+		out.Budget = &latchkey.BudgetState{LimitMicros: b.LimitMicros, RemainingMicros: b.RemainingMicros, OverdrawnMicros: b.OverdrawnMicros, ResetsAt: b.ResetsAt}
 	}
 	return out
 }

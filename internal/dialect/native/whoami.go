@@ -29,6 +29,7 @@ func (d *Dialect) whoami(w http.ResponseWriter, r *http.Request, c *httpapi.Call
 	if v.Credits != nil {
 		out.Credits = &latchkey.CreditState{Remaining: v.Credits.Remaining, RefillsAt: wireTime(v.Credits.RefillsAt())}
 	}
+	out.Budget = wireBudget(v.Money, v.At)
 	return d.answer(w, r, resource{http.StatusOK, k.Version, false, out})
 }
 
