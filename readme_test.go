@@ -25,7 +25,7 @@ type step struct {
 // Each way of taking the tour leaves out the steps of the other; most others
 // belong to both.
 var ways = map[string]*regexp.Regexp{
-	"curl":     regexp.MustCompile(`\blatchkey (key|events) `),
+	"curl":     regexp.MustCompile(`\blatchkey (key|usage|events) `),
 	"latchkey": regexp.MustCompile(`(?m)^root `),
 }
 

@@ -20,6 +20,7 @@ var forms = map[string]struct {
 	"KEY":      {regexp.MustCompile(`^key_[0-9A-Za-z]{17}$`), "the id of a key, key_ and 17 characters, and never its secret"},
 	"ROOT_KEY": {regexp.MustCompile(`^key_[0-9A-Za-z]{17}$`), "the id of a root key, key_ and 17 characters, and never its secret"},
 	"SECRET":   {regexp.MustCompile(`^sec_[0-9A-Za-z]{17}$`), "the id of a secret, sec_ and 17 characters, and never the secret itself"},
+	"LEASE":    {regexp.MustCompile(`^lease_[0-9A-Za-z]{17}$`), "the id of a lease, lease_ and 17 characters"},
 	"AMOUNT":   {regexp.MustCompile(`^[0-9]{1,18}$`), "a whole number"},
 }
 

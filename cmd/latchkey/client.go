@@ -17,16 +17,17 @@ const clientText = `The clients ask the server that LATCHKEY_URL names (` + latc
 root key in LATCHKEY_ROOT_KEY, in the workspace LATCHKEY_WORKSPACE. A secret is never
 an argument: a key to be verified comes from standard input, or from LATCHKEY_KEY.
 
-Exit status: 0, it is done, or the key is good; 1, the server refused, or the key is
-not good; 2, the command line is at fault, or the server could not be asked.`
+Exit status: 0, it is done, or the verdict on a key or a limit is yes; 1, the server
+refused, or the verdict is no; 2, the command line is at fault, or the server could
+not be asked.`
 
 // errNoRootKey says how to bring one.
 var errNoRootKey = errors.New(`LATCHKEY_ROOT_KEY is not set. It must hold a root key; the first one was shown by the
 server's first start, or was written to its data directory where there was no terminal:
   export LATCHKEY_ROOT_KEY=$(cat latchkey-data/root-key)`)
 
-// errRefused is the error of a verification whose verdict was printed.
-var errRefused = errors.New("the key is refused")
+// errRefused is the error of a question whose verdict was printed, and is no.
+var errRefused = errors.New("the verdict is no")
 
 // variable returns a variable's value, without blanks around it.
 func variable(environ []string, name string) string {
@@ -69,7 +70,7 @@ func unreached(client *latchkey.Client, err error) error {
 }
 
 // refused reports whether an error says that the server itself said no, or that
-// a key is not good.
+// the verdict is no.
 func refused(err error) bool {
 	e, ok := errors.AsType[*latchkey.Error](err)
 	return errors.Is(err, errRefused) || ok && e.Code != "" && e.Status >= 400 && e.Status < 500

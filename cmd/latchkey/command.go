@@ -47,7 +47,7 @@ func clientCommands(environ []string) []*cobra.Command {
 	var all []*cobra.Command
 	for _, noun := range []command{
 		keyCommand, keyspaceCommand, identityCommand, roleCommand, permissionCommand,
-		rootKeyCommand, workspaceCommand, eventsCommand, whoamiCommand, aboutCommand,
+		rootKeyCommand, workspaceCommand, limitCommand, leaseCommand, usageCommand, eventsCommand, whoamiCommand, aboutCommand,
 	} {
 		cmd := noun.cobra(environ)
 		cmd.GroupID = "client"
@@ -55,7 +55,7 @@ func clientCommands(environ []string) []*cobra.Command {
 		common.SortFlags = false
 		for _, m := range []member{
 			{flag: "json", kind: toggle, text: "print JSON, one document, for programs"},
-			{flag: "quiet", short: "q", kind: toggle, text: "print one word alone: the secret that was made, the outcome, or the id"},
+			{flag: "quiet", short: "q", kind: toggle, text: "print one word alone: the secret that was made, the count, the outcome, or the id"},
 		} {
 			common.VarPF(&value{member: m}, m.flag, m.short, m.text).NoOptDefVal = "true"
 		}

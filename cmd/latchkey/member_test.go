@@ -35,6 +35,8 @@ func TestEveryMemberHasAFlag(t *testing.T) {
 		{"root-key rotate", reflect.TypeFor[latchkey.RotateRequest](), ""},
 		{"workspace create", reflect.TypeFor[latchkey.WorkspaceSettings](), ""},
 		{"workspace update", reflect.TypeFor[latchkey.WorkspaceSettings](), "slug"},
+		{"limit check", reflect.TypeFor[latchkey.CheckLimitRequest](), ""},
+		{"limit override set", reflect.TypeFor[latchkey.OverrideSettings](), ""},
 	} {
 		t.Run(tt.command, func(t *testing.T) {
 			var flags []string
@@ -58,7 +60,7 @@ func TestEveryMemberHasAFlag(t *testing.T) {
 
 // tableOf returns a command of the tables.
 func tableOf(t *testing.T, name string) command {
-	at := command{parts: []command{keyCommand, keyspaceCommand, identityCommand, roleCommand, permissionCommand, rootKeyCommand, workspaceCommand}}
+	at := command{parts: []command{keyCommand, keyspaceCommand, identityCommand, roleCommand, permissionCommand, rootKeyCommand, workspaceCommand, limitCommand}}
 	for word := range strings.FieldsSeq(name) {
 		i := slices.IndexFunc(at.parts, func(c command) bool { return c.use == word || strings.HasPrefix(c.use, word+" ") })
 		if i < 0 {
@@ -134,5 +136,5 @@ func TestFlagsReadAlike(t *testing.T) {
 			walk(part, path+" "+part.use)
 		}
 	}
-	walk(command{parts: []command{keyCommand, keyspaceCommand, identityCommand, roleCommand, permissionCommand, rootKeyCommand, workspaceCommand, eventsCommand}}, "latchkey")
+	walk(command{parts: []command{keyCommand, keyspaceCommand, identityCommand, roleCommand, permissionCommand, rootKeyCommand, workspaceCommand, limitCommand, leaseCommand, usageCommand, eventsCommand}}, "latchkey")
 }

@@ -103,7 +103,7 @@ func (c *call) is(flag string) bool {
 
 // essence is what --quiet prints.
 func essence(fields []field) string {
-	for _, name := range []string{"secret", "outcome", "id"} {
+	for _, name := range []string{"secret", "count", "outcome", "id"} {
 		if at := slices.IndexFunc(fields, func(f field) bool { return f.name == name }); at >= 0 {
 			return fields[at].text
 		}
