@@ -47,8 +47,8 @@ check: ## format, vet, staticcheck, and all tests with the race detector
 	else $(MAKE) test; echo 'left out: the race detector (it needs a C compiler)'; fi
 
 .PHONY: bench
-bench: ## measure verification against a bare handler; ARGS="--json --quick"
-	@$(GO) run ./bench $(ARGS)
+bench: ## measure verification against a bare handler, and write bench/RESULTS.md; ARGS="--json --quick" does not
+	@$(GO) run ./bench -results bench/RESULTS.md $(ARGS)
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME (10s)

@@ -120,9 +120,13 @@ func TestBenchMeasuresEveryCase(t *testing.T) {
 }
 
 func TestBenchMeasuresHelloAlone(t *testing.T) {
-	stdout, _, err := benchWith(t, "ends", "-cases", "hello", "-rounds", "1", "-time", "30ms", "-conns", "2")
+	page := filepath.Join(t.TempDir(), "RESULTS.md")
+	stdout, stderr, err := benchWith(t, "ends", "-cases", "hello", "-rounds", "1", "-time", "30ms", "-conns", "2", "-results", page)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if _, err := os.Stat(page); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(stderr, page+" is left as it is") {
+		t.Errorf("the page of results: %v; it says %q", err, stderr)
 	}
 	if !strings.Contains(stdout, "hello") || strings.Contains(stdout, "plain") {
 		t.Errorf("got %q, want a row of hello only", stdout)

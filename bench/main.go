@@ -85,7 +85,22 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	if opts.json {
 		return writeJSON(stdout, result.rows())
 	}
-	return writeTable(stdout, result)
+	if err := writeTable(stdout, result); err != nil {
+		return err
+	}
+	return opts.keep(result, stderr)
+}
+
+// keep writes the page of results, unless the run was not a full one.
+func (o *options) keep(r *result, progress io.Writer) error {
+	if o.results == "" {
+		return nil
+	}
+	if o.partial {
+		fmt.Fprintf(progress, "%s is left as it is: it takes a full run\n", o.results)
+		return nil
+	}
+	return keepResults(o.results, r, time.Now())
 }
 
 // options are the command line.
@@ -99,6 +114,9 @@ type options struct {
 	keys   int         // made for each case
 	dir    string      // below which the data directory is made
 	server string      // an executable to use in place of a built one
+
+	results string // the page of results; "": none is written
+	partial bool   // the run is not as it is by default
 }
 
 func parseOptions(args []string, stderr io.Writer) (options, error) {
@@ -116,9 +134,15 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.IntVar(&opts.keys, "keys", 1000, "keys made for each case")
 	flags.StringVar(&opts.dir, "dir", "", "where the data directory is made (default: the system's for temporary files)")
 	flags.StringVar(&opts.server, "server", "", "a latchkey executable to use instead of building one")
+	flags.StringVar(&opts.results, "results", "", "a page to write the results to, if no other flag but -dir is given")
 	if err := flags.Parse(args); err != nil {
 		return opts, err
 	}
+	flags.Visit(func(f *flag.Flag) {
+		if f.Name != "results" && f.Name != "dir" {
+			opts.partial = true
+		}
+	})
 	if flags.NArg() > 0 {
 		return opts, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
@@ -179,7 +203,7 @@ func bench(ctx context.Context, opts options, progress io.Writer) (*result, erro
 	stage := &stage{dir: dir, binary: opts.server, progress: progress, latchkeys: map[string]*latchkey{}}
 	defer stage.stop()
 
-	sync, err := syncLatency(dir)
+	machine, err := machineOf(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +211,7 @@ func bench(ctx context.Context, opts options, progress io.Writer) (*result, erro
 	if err != nil {
 		return nil, err
 	}
-	result := &result{sync: sync}
+	result := &result{machine: machine}
 	if err := stage.measure(ctx, opts, pairs, result); err != nil {
 		return nil, err
 	}

@@ -18,8 +18,8 @@ type measurement struct {
 
 // result is all that a run has measured.
 type result struct {
-	sync   time.Duration // p50 of fdatasync
-	series []series
+	machine machine
+	series  []series
 }
 
 // series is one case at one number of connections, round by round.
@@ -164,7 +164,7 @@ func writeJSON(w io.Writer, rows []row) error {
 
 func writeTable(w io.Writer, r *result) error {
 	fmt.Fprintf(w, "%s %s/%s, %d cores; fdatasync p50 %.0f µs\n\n",
-		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), micros(r.sync))
+		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), micros(r.machine.sync))
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "case\tconns\trequests/s\tp50 µs\tp99 µs\tCPU µs\tclient CPU µs\t× hello: requests/s\tCPU\t")
 	for _, row := range r.rows() {

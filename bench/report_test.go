@@ -114,7 +114,7 @@ func TestJSONHasTheNamedMembers(t *testing.T) {
 
 func TestTableShowsEveryRow(t *testing.T) {
 	r := threeRounds()
-	r.sync = 250 * time.Microsecond
+	r.machine.sync = 250 * time.Microsecond
 	var out bytes.Buffer
 	if err := writeTable(&out, r); err != nil {
 		t.Fatal(err)
