@@ -237,12 +237,15 @@ func checkHeader(value string) error {
 }
 
 // pathOf returns the path of a thing. The parts in odd places are names that
-// anybody chose.
+// anybody chose. One of dots alone would be taken for a way up.
 func pathOf(parts ...string) string {
 	var b strings.Builder
 	for i, part := range parts {
 		if i%2 == 1 {
-			part = "/" + url.PathEscape(part)
+			if part = url.PathEscape(part); part == "." || part == ".." {
+				part = strings.ReplaceAll(part, ".", "%2E")
+			}
+			part = "/" + part
 		}
 		b.WriteString(part)
 	}
