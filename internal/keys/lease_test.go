@@ -226,3 +226,16 @@ func TestMostInline(t *testing.T) {
 	}
 
 }
+
+// TestRefusedUsesCountNothing names new limits in uses that the credits refuse.
+func TestRefusedUsesCountNothing(t *testing.T) {
+	h := newHome(t)
+	_, secret := h.create(keys.KeySettings{Credits: credits(0)})
+	for i := range keys.MaxInline + 1 {
+		l := limit("inline "+itoa(i), 2)
+		v := h.verify(keys.VerifyRequest{Secret: secret, Limits: []keys.LimitRequest{{Name: l.Name, Cost: 1, Max: l.Max, Window: l.Window}}})
+		if v.Outcome != keys.CreditsExhausted || left(&v)[0] != 2 {
+			t.Fatalf("the %dth: %v with %v left", i, v.Outcome, left(&v))
+		}
+	}
+}

@@ -62,6 +62,24 @@ func TestMostOfAnOwner(t *testing.T) {
 	}
 }
 
+// TestWhatWasGivenBackIsNoCounter gives back all that new counters have counted:
+// they take the room of none.
+func TestWhatWasGivenBackIsNoCounter(t *testing.T) {
+	for _, a := range algorithms {
+		var l Local
+		for i := range 10 {
+			sp := spend("o", limit(a, 5, "10s"), 2)
+			sp.Counter.Name, sp.Most = fmt.Sprint(i), 3
+			if _, ok, err := l.Take(t.Context(), []Spend{sp}, nil, at(0)); !ok || err != nil {
+				t.Fatalf("%s: the %dth: %t, %v", a, i, ok, err)
+			}
+			if err := l.Give(t.Context(), []Spend{sp}, at(0), at(0)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 // TestMostInAll invents owners.
 func TestMostInAll(t *testing.T) {
 	for _, a := range algorithms {

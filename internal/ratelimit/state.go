@@ -179,8 +179,11 @@ func (r rule) faded(before, limit int64) int64 {
 }
 
 // over reports whether a state of a counter with the window has nothing more
-// to say at the instant now.
+// to say at the instant now. One that has counted nothing never had.
 func (st State) over(window, now int64) bool {
+	if st.count == 0 && st.rest == 0 {
+		return true
+	}
 	switch st.by {
 	case sliding:
 		return now/window > st.at+1
