@@ -10,16 +10,19 @@ func (l *Local) roomFor(spends []Spend, spots []spot, now int64) bool {
 		if !makes(sp, at) {
 			continue
 		}
-		inShard, ofOwner := 0, 0 // counters that the call makes up to here
+		inShard, ofWorkspace, ofOwner := 0, 0, 0 // counters that the call makes up to here
 		for j := range spends[:i+1] {
 			if makes(&spends[j], &spots[j]) && spots[j].shard == at.shard {
 				inShard++
+				if spends[j].Counter.Workspace == sp.Counter.Workspace {
+					ofWorkspace++
+				}
 				if spends[j].Most > 0 && spends[j].Counter.Owner == sp.Counter.Owner {
 					ofOwner++
 				}
 			}
 		}
-		if l.Most > 0 && l.full(at.shard, inShard) {
+		if l.Most > 0 && !l.roomIn(at.shard, sp.Counter.Workspace, inShard, ofWorkspace) {
 			return false
 		}
 		if sp.Most > 0 && at.shard.live(sp.Counter.Owner, now)+ofOwner > sp.Most {
@@ -40,9 +43,33 @@ func makes(sp *Spend, at *spot) bool {
 	return at.after != State{}
 }
 
-// full reports whether a shard has no room for as many more.
-func (l *Local) full(s *shard, more int) bool {
-	return len(s.entries)+more > max(1, l.Most/shardCount)
+// roomIn reports whether a shard has room for as many more, of which so many,
+// the last one too, are the workspace's. That has room while it holds fewer
+// than are free.
+func (l *Local) roomIn(s *shard, workspace string, more, ofWorkspace int) bool {
+	free := max(1, l.Most/shardCount) - len(s.entries) - (more - 1)
+	return s.shares[workspace]+ofWorkspace-1 < free
+}
+
+// makeRoom has the shards of a call sweep more where one of its counters would
+// find no room.
+func (l *Local) makeRoom(spends []Spend, spots []spot, now int64) {
+	for i := range spends {
+		s := spots[i].shard
+		if s.shares == nil {
+			s.shares = map[string]int{}
+		}
+		if !l.roomIn(s, spends[i].Counter.Workspace, 1, 1) {
+			l.sweep(s, now, sweepFull)
+		}
+	}
+}
+
+// unshare forgets a counter of a workspace that is dropped.
+func (s *shard) unshare(workspace string) {
+	if s.shares[workspace]--; s.shares[workspace] <= 0 {
+		delete(s.shares, workspace)
+	}
 }
 
 // live returns how many counters of an owner that were taken with a Most still

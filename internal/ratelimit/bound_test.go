@@ -80,10 +80,10 @@ func TestWhatWasGivenBackIsNoCounter(t *testing.T) {
 	}
 }
 
-// TestMostInAll invents owners.
+// TestMostInAll invents owners in one workspace, which has half.
 func TestMostInAll(t *testing.T) {
 	for _, a := range algorithms {
-		l := Local{Most: 64 * 20}
+		l := Local{Most: 64 * 40}
 		taken, full := 0, 0
 		var one Spend
 		for i := range 5000 {
@@ -107,5 +107,47 @@ func TestMostInAll(t *testing.T) {
 				t.Fatalf("%s: when all have passed, the %dth: %v", a, i, err)
 			}
 		}
+	}
+}
+
+// TestNoWorkspaceShutsOutOthers has some workspaces take all that they get, and
+// another come after them.
+func TestNoWorkspaceShutsOutOthers(t *testing.T) {
+	const most = shardCount * 400
+	l := Local{Most: most}
+	fill := func(workspace string, upTo int, now time.Duration) (taken int) {
+		for i := range upTo {
+			sp := spend(fmt.Sprint(i), limit(Fixed, 5, "1h"), 1)
+			sp.Counter.Workspace = workspace
+			if _, ok, err := l.Take(t.Context(), []Spend{sp}, nil, at(now)); ok {
+				taken++
+			} else if !errors.Is(err, ErrFull) {
+				t.Fatal(err)
+			}
+		}
+		return taken
+	}
+	for i, want := range []int{most / 2, most / 4, most / 8} {
+		if got := fill(fmt.Sprint("greedy", i), most, 0); got != want {
+			t.Errorf("the %dth that takes all it gets has %d, want %d", i, got, want)
+		}
+	}
+	if got := fill("modest", 500, 0); got != 500 {
+		t.Errorf("one that comes after them has %d, want 500", got)
+	}
+	if got := fill("greedy0", most, 0); got != most/2 {
+		t.Errorf("of the first %d go on to count, want %d", got, most/2)
+	}
+	if got := fill("greedy0", most, 2*time.Hour); got < most/3 {
+		t.Errorf("when all have passed, the first has %d", got)
+	}
+	held := 0
+	for i := range l.shards {
+		for _, n := range l.shards[i].shares {
+			held += n
+		}
+	}
+	if held != l.Len() {
+		t.Errorf("the workspaces have %d, and there are %d", held, l.Len())
 	}
 }

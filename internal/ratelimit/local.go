@@ -33,8 +33,10 @@ var ErrFull = errors.New("there is no room for another counter")
 // drops those whose window has passed while others are taken. The zero value
 // is ready to use.
 type Local struct {
-	// Most is about how many counters are held at once; 0: any number. A call
-	// that needs another one is refused with [ErrFull].
+	// Most is about how many counters are held at once; 0: any number. Each
+	// workspace may hold as many as are left free: half of them where it is
+	// alone, and never so many that another finds no room. A call that needs
+	// another one is refused with [ErrFull].
 	Most int
 
 	shards [shardCount]shard
@@ -61,7 +63,7 @@ type shard struct {
 	entries []entry
 	hand    int                  // place at which sweeping goes on
 	bounded map[string][]Counter // owner → its counters that were taken with a Most
-	_       [8]byte              // to the end of a cache line
+	shares  map[string]int       // workspace → how many counters it has; nil where the limiter has no Most
 }
 
 type entry struct {
@@ -214,7 +216,7 @@ func charge(spends []Spend, i int) int64 {
 
 // find locks the shards of all the spends, from the lowest number up so that no
 // two calls wait for each other. It appends to spots where each counter lies,
-// and returns the set of what it locked. A shard that is full is swept first.
+// and returns the set of what it locked. A shard without room is swept first.
 func (l *Local) find(spends []Spend, spots []spot, now time.Time) ([]spot, uint64) {
 	set := uint64(0)
 	for i := range spends {
@@ -223,11 +225,10 @@ func (l *Local) find(spends []Spend, spots []spot, now time.Time) ([]spot, uint6
 		set |= 1 << n
 	}
 	for rest := set; rest != 0; rest &= rest - 1 {
-		s := &l.shards[bits.TrailingZeros64(rest)]
-		s.mu.Lock()
-		if l.Most > 0 && l.full(s, 1) {
-			l.sweep(s, nanos(now), sweepFull)
-		}
+		l.shards[bits.TrailingZeros64(rest)].mu.Lock()
+	}
+	if l.Most > 0 {
+		l.makeRoom(spends, spots, nanos(now))
 	}
 	for i := range spots {
 		if place, ok := spots[i].shard.index[spends[i].Counter]; ok {
@@ -265,6 +266,9 @@ func (s *shard) insert(sp *Spend) *entry {
 	s.entries = append(s.entries, entry{counter: own})
 	if sp.Most > 0 {
 		s.bind(own)
+	}
+	if s.shares != nil {
+		s.shares[own.Workspace]++
 	}
 	return &s.entries[len(s.entries)-1]
 }
@@ -308,6 +312,9 @@ func (s *shard) drop(at int) {
 	delete(s.index, s.entries[at].counter)
 	if s.bounded != nil {
 		s.unbind(s.entries[at].counter)
+	}
+	if s.shares != nil {
+		s.unshare(s.entries[at].counter.Workspace)
 	}
 	if at != last {
 		s.entries[at] = s.entries[last]

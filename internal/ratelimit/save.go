@@ -114,6 +114,9 @@ func (l *Local) load(c *savedCounter, now int64) {
 	s := &l.shards[shardOf(&c.Counter)]
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if l.Most > 0 && s.shares == nil {
+		s.shares = map[string]int{}
+	}
 	sp := Spend{Counter: c.Counter}
 	if c.Bounded {
 		sp.Most = 1
