@@ -13,7 +13,7 @@ import (
 // How long a use may hold its place under a concurrency limit.
 const (
 	MinLease     = time.Second
-	MaxLease     = time.Hour
+	MaxLease     = ratelimit.MaxLease
 	DefaultLease = time.Minute
 )
 

@@ -38,6 +38,9 @@ const (
 	// MaxConcurrent bounds the Max of a concurrency limit, each place of which
 	// is kept by itself.
 	MaxConcurrent = 100_000
+
+	// MaxLease bounds how long a place is held.
+	MaxLease = time.Hour
 )
 
 // A Limit lets Max pass in each Window. Auto says that it holds without being

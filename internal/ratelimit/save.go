@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -74,8 +75,9 @@ func (e *entry) saved(bounded bool) savedCounter {
 }
 
 // Load reads what [Local.Save] has written into a Local that has counted
-// nothing, but for what is over at the instant now. Where it fails, some of it
-// may have been read.
+// nothing, but for what is over at the instant now. What was counted while the
+// clock was far ahead is as if it was counted now. Where it fails, some of it may
+// have been read.
 func (l *Local) Load(r io.Reader, now time.Time) error {
 	in := gob.NewDecoder(r)
 	var form int
@@ -85,7 +87,7 @@ func (l *Local) Load(r io.Reader, now time.Time) error {
 	if form != savedForm {
 		return fmt.Errorf("read saved counters: they are in form %d, which this version does not know", form)
 	}
-	for {
+	for n := 0; ; {
 		var c savedCounter
 		if err := in.Decode(&c); err != nil {
 			return fmt.Errorf("read saved counters: %w", err)
@@ -93,15 +95,53 @@ func (l *Local) Load(r io.Reader, now time.Time) error {
 		if c.Last {
 			return nil
 		}
-		if !c.valid() {
-			return errors.New("read saved counters: one of them cannot be")
+		if !c.valid() || l.has(&c) {
+			return errors.New("read saved counters: one of them cannot be, or is there twice")
 		}
-		l.load(&c, nanos(now))
+		if l.load(&c, nanos(now)) {
+			n++
+		}
+		if l.Most > 0 && n > l.Most {
+			return fmt.Errorf("read saved counters: there are more than %d, which is the most", l.Most)
+		}
 	}
 }
 
-// load adds a counter unless it is over.
-func (l *Local) load(c *savedCounter, now int64) {
+// has reports whether the counter, or one of its leases, is known.
+func (l *Local) has(c *savedCounter) bool {
+	s := &l.shards[shardOf(&c.Counter)]
+	s.mu.Lock()
+	_, known := s.index[c.Counter]
+	s.mu.Unlock()
+	return known || slices.ContainsFunc(c.Held, func(p savedPlace) bool {
+		_, known := l.leases.Load(p.ID)
+		return known
+	})
+}
+
+// catchUp brings a counter that is further ahead of the clock than it counts
+// for to the instant now: the clock was wrong when it was saved, and would have
+// to reach that time again before the counter went on.
+func (c *savedCounter) catchUp(now int64) {
+	window := max(int64(c.Counter.Window), 1)
+	switch kind(c.By) {
+	case sliding, fixed:
+		if n := now / window; c.At > n+1 {
+			c.At = n
+		}
+	case fixedFromFirst, gcra:
+		if c.At-now > window {
+			c.At = now
+		}
+	}
+	for i := range c.Held {
+		c.Held[i].Ends = min(c.Held[i].Ends, now+int64(MaxLease))
+	}
+}
+
+// load adds a counter unless it is over, and reports whether it did.
+func (l *Local) load(c *savedCounter, now int64) bool {
+	c.catchUp(now)
 	e := entry{counter: c.Counter, state: State{kind(c.By), c.At, c.Count, c.Rest}}
 	for _, p := range c.Held {
 		if p.Ends > now {
@@ -109,7 +149,7 @@ func (l *Local) load(c *savedCounter, now int64) {
 		}
 	}
 	if e.over(now) {
-		return
+		return false
 	}
 	s := &l.shards[shardOf(&c.Counter)]
 	s.mu.Lock()
@@ -123,6 +163,7 @@ func (l *Local) load(c *savedCounter, now int64) {
 	}
 	to := s.insert(&sp)
 	to.state, to.held = e.state, e.held
+	return true
 }
 
 // valid reports whether the counter is such as the arithmetic leaves it.
@@ -131,11 +172,22 @@ func (c *savedCounter) valid() bool {
 	if c.At < 0 || c.Count < 0 || c.Count > countCap || c.Rest < 0 || c.Rest > countCap {
 		return false
 	}
-	switch kind(c.By) {
-	case sliding, fixed:
-		return c.At <= maxSeconds*int64(time.Second)/window
-	case gcra:
-		return c.Rest < window
+	if n := len(c.Held); n > 0 && (n > MaxConcurrent || c.Counter.Window != 0 || kind(c.By) != none) {
+		return false
 	}
-	return c.By <= uint8(gcra)
+	if slices.ContainsFunc(c.Held, func(p savedPlace) bool { return p.ID == "" || p.Ends < 0 }) {
+		return false
+	}
+	const latest = maxSeconds * int64(time.Second)
+	switch kind(c.By) {
+	case none:
+		return true
+	case sliding, fixed:
+		return c.At <= latest/window
+	case fixedFromFirst:
+		return c.At <= latest
+	case gcra:
+		return c.At <= latest && c.Rest < window
+	}
+	return false
 }

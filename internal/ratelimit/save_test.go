@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"bytes"
+	"encoding/gob"
 	"errors"
 	"fmt"
 	"testing"
@@ -93,9 +94,67 @@ func TestLoadRefusesWhatIsNotWhole(t *testing.T) {
 			}
 		}
 	}
-	for _, bad := range []savedCounter{{Count: -1}, {Rest: -1}, {At: -1}, {Count: countCap + 1}, {By: 99}, {By: uint8(gcra), Rest: 1}, {By: uint8(fixed), At: 1 << 62, Counter: Counter{Window: time.Second}}} {
+	ended := []savedPlace{{ID: "a", Ends: 1}}
+	for _, bad := range []savedCounter{{By: uint8(fixedFromFirst), At: 1<<63 - 1}, {By: uint8(gcra), At: maxSeconds*1e9 + 1},
+		{By: uint8(gcra), Held: ended}, {Counter: Counter{Window: 1}, Held: ended}, {Held: []savedPlace{{ID: "a", Ends: -1}}},
+		{Held: make([]savedPlace, MaxConcurrent+1)}, {Count: -1}, {Rest: -1}, {At: -1}, {Count: countCap + 1}, {By: 99}, {By: uint8(gcra), Rest: 1}, {By: uint8(fixed), At: 1 << 62, Counter: Counter{Window: time.Second}}} {
 		if bad.valid() {
 			t.Errorf("%+v is taken for a counter", bad)
+		}
+	}
+}
+
+// TestLoadRefusesWhatIsThereTwice joins what two limiters have saved.
+func TestLoadRefusesWhatIsThereTwice(t *testing.T) {
+	same := spend("o", limit(Fixed, 10, "10s"), 1)
+	for what, two := range map[string][2]Spend{
+		"counter": {same, same},
+		"lease":   {lease("o", slots(9), "a", at(time.Minute)), lease("p", slots(9), "a", at(time.Minute))},
+	} {
+		var b bytes.Buffer
+		out := gob.NewEncoder(&b)
+		out.Encode(savedForm)
+		for _, sp := range two {
+			var l Local
+			take(t, &l, at(0), sp)
+			out.Encode(l.shards[shardOf(&sp.Counter)].saved()[0])
+		}
+		out.Encode(savedCounter{Last: true})
+		if err := new(Local).Load(&b, at(0)); err == nil {
+			t.Errorf("a %s is read twice", what)
+		}
+	}
+}
+
+func TestLoadHoldsNoMoreThanMayBe(t *testing.T) {
+	l, _ := filled(t)
+	b := saved(t, l)
+	if err := (&Local{Most: l.Len()}).Load(bytes.NewReader(b), at(time.Second)); err != nil {
+		t.Errorf("as many as may be: %v", err)
+	}
+	if err := (&Local{Most: l.Len() - 1}).Load(bytes.NewReader(b), at(time.Second)); err == nil {
+		t.Error("one more than may be is read")
+	}
+}
+
+// TestLoadAfterAWrongClock reads what was counted while the clock was far ahead:
+// nothing of it is free at once, and nothing for longer than it would be if it
+// had been counted now.
+func TestLoadAfterAWrongClock(t *testing.T) {
+	l, spends := filled(t)
+	before := at(-1000 * time.Hour)
+	var back Local
+	if err := back.Load(bytes.NewReader(saved(t, l)), before); err != nil {
+		t.Fatal(err)
+	}
+	for _, after := range []time.Duration{0, 21 * time.Second, MaxLease} {
+		for _, sp := range spends {
+			want := after == MaxLease || after > 0 && !sp.Limit.Concurrent
+			sp.Cost, sp.Lease = 0, nil
+			out, _ := take(t, &back, before.Add(after), sp)
+			if free := out[0].Remaining == sp.Limit.Max; free != want {
+				t.Errorf("%+v, %v later: %d of %d left", sp.Counter, after, out[0].Remaining, sp.Limit.Max)
+			}
 		}
 	}
 }
