@@ -2,6 +2,8 @@ package server
 
 import (
 	"bufio"
+	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -44,14 +46,46 @@ func (s *Server) readCounters() error {
 	if err := syncDir(s.cfg.DataDir); err != nil {
 		return err
 	}
-	in, now := bufio.NewReader(f), s.clock()
+	whole, err := summed(f)
+	if err != nil {
+		return err
+	}
+	in, now := bufio.NewReader(whole), s.clock()
 	limiter, loose := new(ratelimit.Local), &ratelimit.Local{Most: looseCounters}
-	if err := errors.Join(limiter.Load(in, now), loose.Load(in, now)); err != nil {
+	if err := limiter.Load(in, now); err != nil {
+		return err
+	}
+	if err := loose.Load(in, now); err != nil {
 		return err
 	}
 	s.limiter, s.loose = limiter, loose
 	s.limits.Limiter = loose
 	return nil
+}
+
+// summed returns what a file has before its last bytes, which must be the sum of
+// that: one wrong bit, and a limit would be another.
+func summed(f *os.File) (io.Reader, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	n, sum := info.Size()-sha256.Size, sha256.New()
+	if n < 0 {
+		return nil, errors.New("the file is too short")
+	}
+	if _, err := io.CopyN(sum, f, n); err != nil {
+		return nil, err
+	}
+	var want [sha256.Size]byte
+	if _, err := io.ReadFull(f, want[:]); err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(sum.Sum(nil), want[:]) {
+		return nil, errors.New("the file is not as it was written")
+	}
+	_, err = f.Seek(0, io.SeekStart)
+	return io.LimitReader(f, n), err
 }
 
 // saveCounters writes the counters for the next start, whole or not at all.
@@ -78,10 +112,11 @@ func (s *Server) writeCounters() (err error) {
 			os.Remove(part)
 		}
 	}()
-	w := bufio.NewWriter(f)
-	err = s.saveTo(w)
-	err = errors.Join(err, w.Flush(), f.Sync(), f.Close())
-	if err != nil {
+	sum := sha256.New()
+	w := bufio.NewWriter(io.MultiWriter(f, sum))
+	err = errors.Join(s.saveTo(w), w.Flush())
+	_, sumErr := f.Write(sum.Sum(nil))
+	if err = errors.Join(err, sumErr, f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(part, path); err != nil {

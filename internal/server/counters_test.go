@@ -147,7 +147,17 @@ func TestCountersThatCannotBeRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, b := range [][]byte{nil, []byte("no counters"), whole[:len(whole)/2], whole[:len(whole)-1], bytes.Repeat([]byte{0xff}, 100)} {
+	var broken [][]byte
+	if c.open(); c.figures() != "[{5} {2}] 5" {
+		t.Fatalf("from all of it: %s", c.figures())
+	}
+	c.close()
+	for _, at := range []int{len(whole) / 4, len(whole) / 2, len(whole) * 3 / 4, len(whole) - 1} { // what a disk may do
+		one := bytes.Clone(whole)
+		one[at] ^= 1
+		broken = append(broken, one)
+	}
+	for _, b := range append(broken, nil, []byte("no counters"), whole[:len(whole)/2], whole[:len(whole)-1], bytes.Repeat([]byte{0xff}, 100)) {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
