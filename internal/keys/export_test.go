@@ -5,3 +5,12 @@ func Matches(pattern, identifier string) bool {
 	w := newWildcard(&Override{Pattern: pattern})
 	return w.matches(identifier)
 }
+
+// Size returns about how many bytes of overrides are held.
+func (c *OverrideCache) Size() int {
+	sum := 0
+	for scope, known := range c.known {
+		sum += known.overrides.size(scope)
+	}
+	return max(sum, c.size)
+}

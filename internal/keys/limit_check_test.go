@@ -216,7 +216,7 @@ func TestOverridesAreExact(t *testing.T) {
 	}
 }
 
-// TestManyNamespaces asks in more namespaces than are held.
+// TestManyNamespaces asks in many namespaces that have no override.
 func TestManyNamespaces(t *testing.T) {
 	h := newHome(t)
 	lc := h.checker()
@@ -230,6 +230,45 @@ func TestManyNamespaces(t *testing.T) {
 	}
 	if v, err := lc.Check(t.Context(), &h.root, check("ab")); err != nil || v.Override == nil {
 		t.Errorf("%+v, %v", v, err)
+	}
+}
+
+// A storeOfOverrides has in each namespace but "small" as many overrides as may
+// be, and counts how often that one is read.
+type storeOfOverrides struct {
+	keys.Store
+	many  []keys.Override
+	reads int
+}
+
+func (s *storeOfOverrides) Overrides(_ context.Context, _, namespace string, _ keys.Page) ([]keys.Override, error) {
+	if namespace == "small" {
+		s.reads++
+		return nil, nil
+	}
+	return s.many, nil
+}
+
+// TestNoWorkspaceForgetsForOthers has one workspace ask about more overrides
+// than are held in memory.
+func TestNoWorkspaceForgetsForOthers(t *testing.T) {
+	store := &storeOfOverrides{Store: newHome(t).store}
+	for i := range keys.MaxOverrides {
+		store.many = append(store.many, keys.Override{ID: itoa(i), Pattern: strings.Repeat("x", 200) + itoa(i)})
+	}
+	cache := keys.NewOverrideCache(store)
+	for i := range 30 {
+		for _, of := range [][2]string{{"ws_modest", "small"}, {"ws_greedy", itoa(i)}} {
+			if o, err := cache.Match(t.Context(), of[0], of[1], "x"); o != nil || err != nil {
+				t.Fatal(o, err)
+			}
+		}
+	}
+	if store.reads != 1 {
+		t.Errorf("what one workspace asks about was read %d times while another asked about much", store.reads)
+	}
+	if got := cache.Size(); got > 64<<20 {
+		t.Errorf("%d bytes are held", got)
 	}
 }
 

@@ -22,20 +22,22 @@ type OverrideCache struct {
 	loading sync.Mutex // one reads for all that wait
 	mu      sync.RWMutex
 	known   map[string]knownOverrides // scope → its overrides
+	size    int                       // about how many bytes all of them take
 }
 
 // A knownOverrides is what was read while a fence stood somewhere.
 type knownOverrides struct {
 	fence uint64
+	size  int // about how many bytes it takes
 	*overrides
 }
 
 const (
 	overrideFences = 1 << 10
 
-	// maxNamespaces bounds the namespaces that are held; beyond it all are
-	// forgotten.
-	maxNamespaces = 4096
+	// maxKnown bounds the bytes that are held. Beyond it those of the workspace
+	// that asks are forgotten, which may ask about any number of namespaces.
+	maxKnown = 64 << 20
 )
 
 // NewOverrideCache returns a cache of the overrides in store.
@@ -90,13 +92,47 @@ func (c *OverrideCache) load(ctx context.Context, workspaceID, namespace, scope 
 		return nil, err
 	}
 	of := newOverrides(list)
+	c.keep(workspaceID, strings.Clone(scope), knownOverrides{fence, of.size(scope), of})
+	return of, nil
+}
+
+// keep adds what was read, and forgets others where it is too much.
+func (c *OverrideCache) keep(workspaceID, scope string, read knownOverrides) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.known == nil || len(c.known) >= maxNamespaces {
-		c.known = map[string]knownOverrides{}
+	c.forget(scope)
+	if c.size+read.size > maxKnown {
+		own := OverrideScope(workspaceID, "")
+		for s := range c.known {
+			if strings.HasPrefix(s, own) {
+				c.forget(s)
+			}
+		}
 	}
-	c.known[strings.Clone(scope)] = knownOverrides{fence, of}
-	return of, nil
+	if c.known == nil || c.size+read.size > maxKnown {
+		c.known, c.size = map[string]knownOverrides{}, 0
+	}
+	c.known[scope] = read
+	c.size += read.size
+}
+
+// forget drops what is known of a namespace, if anything.
+func (c *OverrideCache) forget(scope string) {
+	c.size -= c.known[scope].size
+	delete(c.known, scope)
+}
+
+// size returns about how many bytes the overrides of a namespace take.
+func (of *overrides) size(scope string) int {
+	const each = 400 // an entry of a map, and the override
+	n := each + len(scope)
+	for pattern := range of.exact {
+		n += each + len(pattern)
+	}
+	for i := range of.wild {
+		n += 40*len(of.wild[i].segments) + 8*len(of.wild[i].Pattern)
+	}
+	return n
 }
 
 func newOverrides(list []Override) *overrides {
