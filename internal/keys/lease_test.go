@@ -239,3 +239,28 @@ func TestRefusedUsesCountNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestReleaseAfterItsKeyIsGone deletes a key while it holds places.
+func TestReleaseAfterItsKeyIsGone(t *testing.T) {
+	h := newHome(t)
+	acme := h.below("acme")
+	k, secret := h.create(keys.KeySettings{Limits: limits(atOnce("own", 5))})
+	id := h.verify(keys.VerifyRequest{Secret: secret}).Leases[0].ID
+	h.ok(h.manager.DeleteKey(t.Context(), h.root, k.ID, keys.Match{}))
+	h.refused("from another workspace", h.release(acme, id), keys.NotFound)
+	var wg sync.WaitGroup
+	var released atomic.Int64
+	for range 8 {
+		wg.Go(func() {
+			if err := h.release(h.root, id); err == nil {
+				released.Add(1)
+			} else if !keys.Is(err, keys.NotFound) {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := released.Load(); n != 1 {
+		t.Errorf("it was released %d times", n)
+	}
+}
