@@ -102,9 +102,11 @@ func TestLimitCheckValidates(t *testing.T) {
 	}
 }
 
-// TestInventedIdentifiers fills the memory that there is for them.
+// TestInventedIdentifiers has one workspace fill the memory that there is for
+// it, which is half of all, and shut out no other.
 func TestInventedIdentifiers(t *testing.T) {
 	h := newHome(t)
+	acme := h.below("acme")
 	lc := h.checker()
 	full := 0
 	for i := range 20_000 {
@@ -114,8 +116,13 @@ func TestInventedIdentifiers(t *testing.T) {
 			full++
 		}
 	}
-	if full != 20_000-6400 {
-		t.Errorf("%d of 20,000 were refused, where there is room for 6,400", full)
+	if full != 20_000-3200 {
+		t.Errorf("%d of 20,000 were refused, where there is room for 3,200", full)
+	}
+	for i := range 500 {
+		if _, err := lc.Check(t.Context(), &acme, check(itoa(i))); err != nil {
+			t.Fatalf("in another workspace: %v", err)
+		}
 	}
 	h.pass(3 * time.Hour)
 	for i := range 1000 {
