@@ -41,6 +41,9 @@ func Ledger(t *testing.T, open func(t *testing.T) (keys.Store, keys.Ledger)) {
 		{"Money/AtOnce", moneyAtOnce},
 		{"Money/Settings", moneySettings},
 		{"Money/Gone", moneyGone},
+		{"Reservation", reservation},
+		{"Reservation/AtOnce", reservationsAtOnce},
+		{"Reservation/Prune", pruneReservations},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(newHome(t, s), l) })
 	}

@@ -23,7 +23,7 @@ func (h *home) money(l keys.Ledger, k keys.Key, at time.Time) *keys.Money {
 	h.ok(err)
 	m := h.key(k.ID).Money
 	if m != nil {
-		m.Spent = m.Spent.AsOf(at)
+		m = m.AsOf(at)
 	}
 	h.equal("the key's money", m, a.Money)
 	return a.Money

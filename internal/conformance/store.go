@@ -135,6 +135,7 @@ func (h *home) fullKey() keys.Key {
 	}
 	k.Money = &keys.Money{
 		Budget: &keys.Budget{Limit: 5_000_000, Reset: keys.ResetWeekly, CountsBYOK: true},
+		Held:   []keys.Hold{{ID: "rsv_1", Micros: 5, ExpiresAt: now.Add(time.Hour)}},
 		Spent:  keys.Spending{Own: keys.Sums{Total: 8, Day: 1, Week: 2, Month: 3}, BYOK: keys.Sums{Total: 9, Day: 4, Week: 5, Month: 6}, At: now},
 	}
 	k.Version, k.UpdatedAt = 1, now.Add(time.Second)

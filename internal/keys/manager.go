@@ -79,9 +79,7 @@ func (m *Manager) asOf(k Key, now time.Time) Key {
 		k.Credits = &c
 	}
 	if k.Money != nil {
-		m := *k.Money
-		m.Spent = m.Spent.AsOf(now)
-		k.Money = &m
+		k.Money = k.Money.AsOf(now)
 	}
 	k.Secrets = k.LiveSecrets(now)
 	return k

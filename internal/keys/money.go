@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"slices"
 	"time"
 )
 
@@ -15,6 +16,47 @@ type Account struct {
 type Money struct {
 	Budget *Budget // nil: no bound
 	Spent  Spending
+	Held   []Hold // what is set aside, with what was and has expired
+}
+
+// A Hold is money that is set aside for a while.
+type Hold struct {
+	ID        string // of the reservation
+	Micros    int64
+	ExpiresAt time.Time
+}
+
+// held returns what is set aside at now.
+func (m *Money) held(now time.Time) (micros int64) {
+	for _, h := range m.Held {
+		if now.Before(h.ExpiresAt) {
+			micros += h.Micros
+		}
+	}
+	return micros
+}
+
+// AsOf returns the money as it is at now.
+func (m *Money) AsOf(now time.Time) *Money {
+	out := *m
+	out.Spent = m.Spent.AsOf(now)
+	out.Held = nil
+	for _, h := range m.Held {
+		if now.Before(h.ExpiresAt) {
+			out.Held = append(out.Held, h)
+		}
+	}
+	return &out
+}
+
+// without returns the money without a hold.
+func (m *Money) without(id string) *Money {
+	if m == nil {
+		return nil
+	}
+	out := *m
+	out.Held = slices.DeleteFunc(slices.Clone(m.Held), func(h Hold) bool { return h.ID == id })
+	return &out
 }
 
 // A Budget bounds what is spent in a window.
@@ -48,7 +90,7 @@ func (s *BudgetSettings) Merge(m *Money, faults *Faults) *Money {
 		out = *m
 	}
 	if s == nil {
-		if out.Budget = nil; out == (Money{}) {
+		if out.Budget = nil; out.Spent == (Spending{}) && len(out.Held) == 0 {
 			return nil
 		}
 		return &out
@@ -170,7 +212,7 @@ func (m *Money) Figures(now time.Time) Figures {
 	if b.CountsBYOK {
 		counted += f.BYOKSpent
 	}
-	f.Remaining, f.Overdrawn = max(0, b.Limit-counted), max(0, counted-b.Limit)
+	f.Remaining, f.Overdrawn = max(0, b.Limit-counted-m.held(now)), max(0, counted-b.Limit)
 	return f
 }
 
@@ -194,7 +236,7 @@ func (r Reset) next(t time.Time) time.Time {
 func (m *Money) Spend(micros int64, kind SpendKind, now time.Time) (after *Money, moved int64) {
 	var out Money
 	if m != nil {
-		out = *m
+		out = *m.AsOf(now)
 	}
 	out.Spent = out.Spent.AsOf(now)
 	sums := &out.Spent.Own
@@ -217,6 +259,7 @@ type Charge struct {
 	Credits int64
 	Clamp   bool  // takes what is left of the credits, where that is less
 	Micros  int64 // from the budget
+	Hold    *Hold // to be set aside from the budget; nil: nothing
 
 	// Metered and Bounded say that the account is known to have credits and a
 	// budget.
@@ -230,9 +273,7 @@ func (a Account) At(now time.Time) Account {
 		a.Credits = &c
 	}
 	if a.Money != nil {
-		m := *a.Money
-		m.Spent = m.Spent.AsOf(now)
-		a.Money = &m
+		a.Money = a.Money.AsOf(now)
 	}
 	return a
 }
@@ -258,7 +299,7 @@ func (a Account) Take(c Charge, now time.Time) (after Account, took Charged, o O
 		took.Credits = cost
 	}
 	if a.Money != nil && a.Money.Budget != nil {
-		if left := after.Money.Figures(now).Remaining; left == 0 || left < c.Micros {
+		if left := after.Money.Figures(now).Remaining; left == 0 || left < c.Micros || c.Hold != nil && left < c.Hold.Micros {
 			return after, Charged{}, BudgetExhausted
 		}
 	}
@@ -268,6 +309,14 @@ func (a Account) Take(c Charge, now time.Time) (after Account, took Charged, o O
 	if c.Micros > 0 {
 		took.Micros = c.Micros
 		after.Money, _ = a.Money.Spend(c.Micros, SpendOwn, now)
+	}
+	if c.Hold != nil {
+		var m Money
+		if after.Money != nil {
+			m = *after.Money
+		}
+		m.Held = append(slices.Clone(m.Held), *c.Hold)
+		after.Money = &m
 	}
 	return after, took, Valid
 }

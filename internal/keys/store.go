@@ -309,7 +309,8 @@ type UsageStore interface {
 // Ledger keeps balances; beside the methods of [KeyStore], which give a key
 // its first ones, nothing else changes them.
 type Ledger interface {
-	// Use must take a charge from an account as it is at now, by [Account.Take]:
+	// Use must take a charge from an account as it is at now, by [Account.Take],
+	// and keep a reservation of what is set aside:
 	// all of it, or nothing where that refuses. also is called with the answer
 	// before anything is taken, while nobody else can use the account, and
 	// says whether what else the use needs was taken, or with false whether it
@@ -323,6 +324,15 @@ type Ledger interface {
 	// Spend must add to what was spent, whatever the budget says, or give back
 	// where micros is below 0, by [Money.Spend], and return what that says.
 	Spend(ctx context.Context, accountID string, micros int64, kind SpendKind, now time.Time) (after Account, moved int64, err error)
+
+	// EndReservation must end a reservation that is neither settled nor
+	// released, if check agrees, and add micros to what was spent, by
+	// [Account.End]. One that is ended already is a Conflict.
+	EndReservation(ctx context.Context, workspaceID, id string, micros int64, kind SpendKind, now time.Time, check func(*Reservation) error) (Reservation, Account, error)
+
+	// PruneReservations must delete at most limit reservations that expired
+	// before a time, and say how many.
+	PruneReservations(ctx context.Context, before time.Time, limit int) (int, error)
 
 	// Account must return an account as it is at now. One that is not there has
 	// nothing.

@@ -70,6 +70,11 @@ type VerifyRequest struct {
 	// none.
 	SpendMicros int64
 
+	// Reserve is set aside from the budget for ReserveTTL; nil: nothing. It does
+	// not go with SpendMicros.
+	Reserve    *int64
+	ReserveTTL time.Duration
+
 	// Clamp lets a call whose cost is above the balance take what is left;
 	// only where nothing is left is it refused.
 	Clamp bool
@@ -107,6 +112,9 @@ type Verification struct {
 
 	// Took is what the use took.
 	Took Charged
+
+	// Reservation is what the call has set aside; nil: nothing.
+	Reservation *Hold
 
 	// Leases are the places that the call holds under concurrency limits.
 	Leases []ratelimit.Lease
@@ -250,7 +258,7 @@ func (vr *Verifier) take(ctx context.Context, v *Verification, req *VerifyReques
 	if v.Record.leasing {
 		spends, v.Leases = v.Record.lease(spends, req.LeaseTTL, v.At)
 	}
-	if v.Record.charged || req.SpendMicros > 0 {
+	if v.Record.charged || req.SpendMicros > 0 || req.Reserve != nil {
 		return vr.takeAll(ctx, v, req, spends)
 	}
 	if len(spends) == 0 {
@@ -306,6 +314,9 @@ func (vr *Verifier) takeAll(ctx context.Context, v *Verification, req *VerifyReq
 	if req.Cost != nil {
 		c.Credits = max(*req.Cost, 0)
 	}
+	if req.Reserve != nil {
+		c.Hold = reserve(*req.Reserve, req.ReserveTTL, at)
+	}
 	account, took, outcome, err := vr.Ledger.Use(ctx, v.Record.Key.AccountID, c, limits, at)
 	if err != nil {
 		return cmp.Or(give(), err)
@@ -316,6 +327,9 @@ func (vr *Verifier) takeAll(ctx context.Context, v *Verification, req *VerifyReq
 	v.Outcome, v.Took, v.Account, v.Limits = outcome, took, account, decisions
 	if outcome == CreditsExhausted || outcome == BudgetExhausted {
 		return vr.lookLimits(ctx, v, spends)
+	}
+	if outcome == Valid {
+		v.Reservation = c.Hold
 	}
 	return nil
 }
@@ -408,6 +422,14 @@ func (req *VerifyRequest) Validate() error {
 	}
 	if req.SpendMicros < 0 || req.SpendMicros > MaxMicros {
 		faults.Add("spend_micros", "must be an integer from 0 to %d", int64(MaxMicros))
+	}
+	if req.Reserve != nil {
+		for _, f := range CheckReservation(*req.Reserve, req.ReserveTTL) {
+			faults.Add("reserve/"+f.Field, "%s", f.Detail)
+		}
+		if req.SpendMicros > 0 {
+			faults.Add("reserve", "goes without spend_micros")
+		}
 	}
 	if req.Cost != nil && (*req.Cost < 0 || *req.Cost > MaxCost) {
 		faults.Add("cost", "must be an integer from 0 to %d", int64(MaxCost))

@@ -264,6 +264,7 @@ func (s *Server) prune(ctx context.Context) {
 				}
 			}
 		}
+		each("reservations", func() (int, error) { return s.store.PruneReservations(ctx, now.Add(-keys.KeepReservations), batch) })
 		each("replies", func() (int, error) { return s.store.PruneReplies(ctx, now, batch) })
 		if keep := s.cfg.EventsRetention; keep > 0 {
 			each("events", func() (int, error) { return s.store.PruneEvents(ctx, now.Add(-keep), batch) })

@@ -283,7 +283,8 @@ func (q *session) balance(id string) (balance, error) {
 	}
 	var m keys.Money
 	var rev int64
-	err = q.row(`SELECT budget, spent, rev FROM money WHERE account_id = $1`, []any{id}, budgetColumn{&m.Budget}, spentColumn{&m.Spent}, integer{&rev})
+	err = q.row(`SELECT budget, spent, held, rev FROM money WHERE account_id = $1`, []any{id},
+		budgetColumn{&m.Budget}, spentColumn{&m.Spent}, heldColumn{&m.Held}, integer{&rev})
 	if err == nil {
 		st.Money = &m
 	} else if !errors.Is(err, sql.ErrNoRows) {

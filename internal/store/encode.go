@@ -308,3 +308,30 @@ func (c spentColumn) Scan(src any) error {
 	*c.to = spentFrom(f)
 	return err
 }
+
+// A holdForm is a hold as it is stored.
+type holdForm struct {
+	ID        string `json:"id"`
+	Micros    int64  `json:"micros"`
+	ExpiresAt int64  `json:"expires_at"`
+}
+
+func encodeHeld(held []keys.Hold) string {
+	var forms []holdForm
+	for _, h := range held {
+		forms = append(forms, holdForm{h.ID, h.Micros, millis(h.ExpiresAt)})
+	}
+	return encode(forms)
+}
+
+type heldColumn struct{ to *[]keys.Hold }
+
+func (c heldColumn) Scan(src any) error {
+	var forms []holdForm
+	err := document[[]holdForm]{&forms}.Scan(src)
+	*c.to = nil
+	for _, f := range forms {
+		*c.to = append(*c.to, keys.Hold{ID: f.ID, Micros: f.Micros, ExpiresAt: fromMillis(f.ExpiresAt)})
+	}
+	return err
+}

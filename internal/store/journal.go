@@ -146,7 +146,7 @@ func (b *balances) recover(ctx context.Context) error {
 				e.Credits.Refill = read.Credits.Refill
 			}
 			if read.Money != nil && e.Money != nil {
-				e.Money.Budget = read.Money.Budget
+				e.Money.Budget, e.Money.Held = read.Money.Budget, read.Money.Held
 			}
 			if err := t.fold(id, e.balance); err != nil {
 				return err

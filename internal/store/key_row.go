@@ -26,7 +26,7 @@ func keyValues(k *keys.Key) []any {
 const (
 	keyColumns = `k.id, k.workspace_id, k.keyspace_id, k.root, k.owner_id, k.name, k.environment, k.enabled, k.expires_at, k.permissions,
 	k.allowed_ips, k.limits, k.meta, k.form, k.created_by, k.extra, k.account_id, k.version, k.created_at, k.updated_at,
-	i.external_id, c.account_id, c.remaining, c.refill, c.refilled_at, m.account_id, m.budget, m.spent, u.at,
+	i.external_id, c.account_id, c.remaining, c.refill, c.refilled_at, m.account_id, m.budget, m.spent, m.held, u.at,
 	EXISTS (SELECT 1 FROM key_roles r WHERE r.key_id = k.id), EXISTS (SELECT 1 FROM key_alias a WHERE a.key_id = k.id)`
 
 	keyJoins = `
@@ -56,7 +56,7 @@ func (r *keyRow) columns() []any {
 		text{&k.Meta}, formColumn{&k.Form}, creatorColumn{&k.CreatedBy}, document[keys.Extra]{&k.Extra}, text{&k.AccountID},
 		integer{&k.Version}, moment{&k.CreatedAt}, moment{&k.UpdatedAt},
 		text{&k.Owner.ExternalID}, text{&r.account}, integer{&r.credits.Remaining}, refillColumn{&r.credits.Refill},
-		moment{&r.credits.RefilledAt}, text{&r.spender}, budgetColumn{&r.money.Budget}, spentColumn{&r.money.Spent}, moment{&k.LastUsedAt}, flag{&r.roles}, flag{&r.aliases},
+		moment{&r.credits.RefilledAt}, text{&r.spender}, budgetColumn{&r.money.Budget}, spentColumn{&r.money.Spent}, heldColumn{&r.money.Held}, moment{&k.LastUsedAt}, flag{&r.roles}, flag{&r.aliases},
 	}
 }
 

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"latchkey/internal/keys"
@@ -9,7 +10,7 @@ import (
 
 // Use implements [keys.Ledger].
 func (s *Store) Use(ctx context.Context, accountID string, c keys.Charge, also func(bool) (bool, error), now time.Time) (keys.Account, keys.Charged, keys.Outcome, error) {
-	if s.balances != nil {
+	if s.balances != nil && c.Hold == nil {
 		after, took, o, err := s.balances.use(ctx, accountID, c, also, now)
 		return after, took, o, s.failed(err)
 	}
@@ -21,7 +22,9 @@ func (s *Store) Use(ctx context.Context, accountID string, c keys.Charge, also f
 		if err != nil {
 			return err
 		}
-		after, took, o = a.Take(c, now)
+		if after, took, o = a.Take(c, now); c.Hold != nil && !there {
+			o = keys.KeyNotFound
+		}
 		if also != nil && o != keys.KeyNotFound {
 			if ok, err := also(o == keys.Valid); err != nil {
 				return refusal{err}
@@ -29,8 +32,15 @@ func (s *Store) Use(ctx context.Context, accountID string, c keys.Charge, also f
 				after, took, o = a.At(now), keys.Charged{}, keys.RateLimited
 			}
 		}
-		if took == (keys.Charged{}) || !there {
+		if !there || took == (keys.Charged{}) && (c.Hold == nil || o != keys.Valid) {
 			return nil
+		}
+		if c.Hold != nil {
+			_, err := t.exec(`INSERT INTO reservations (id, key_id, micros, expires_at, ended_at)
+				SELECT $1, MAX(id), $2, $3, 0 FROM keys WHERE account_id = $4`, c.Hold.ID, c.Hold.Micros, millis(c.Hold.ExpiresAt), accountID)
+			if err != nil {
+				return err
+			}
 		}
 		return t.setAccount(accountID, after)
 	})
@@ -77,9 +87,17 @@ func (s *Store) Account(ctx context.Context, accountID string, now time.Time) (a
 }
 
 // lockAccount returns an account that nobody else can change until the
-// transaction ends, where rows are all there is of it. Without a key there is no
-// account.
+// transaction ends. Without a key there is no account.
 func (t *txn) lockAccount(id string) (a keys.Account, there bool, err error) {
+	if t.balances != nil {
+		ids := 0
+		err := t.each(`SELECT 1 FROM keys WHERE account_id = $1`, []any{id}, func(scan) error { ids++; return nil })
+		if err != nil {
+			return keys.Account{}, false, err
+		}
+		a, err = t.accountOf(id)
+		return a, ids > 0, err
+	}
 	// The keys' rows stand for those of the account, either of which may be missing.
 	err = t.each(`SELECT 1 FROM keys WHERE account_id = $1`+t.engine.forUpdate, []any{id}, func(scan) error { there = true; return nil })
 	if err != nil || !there {
@@ -164,9 +182,9 @@ func (t *txn) setAccount(id string, to keys.Account) error {
 	if m := to.Money; m == nil {
 		_, err = t.exec(`DELETE FROM money WHERE account_id = $1`, id)
 	} else {
-		_, err = t.exec(`INSERT INTO money (account_id, budget, spent, rev) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (account_id) DO UPDATE SET budget = excluded.budget, spent = excluded.spent, rev = excluded.rev`,
-			id, encodeBudget(m.Budget), encodeSpent(m.Spent), rev)
+		_, err = t.exec(`INSERT INTO money (account_id, budget, spent, held, rev) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (account_id) DO UPDATE SET budget = excluded.budget, spent = excluded.spent, held = excluded.held, rev = excluded.rev`,
+			id, encodeBudget(m.Budget), encodeSpent(m.Spent), encodeHeld(m.Held), rev)
 	}
 	return err
 }
@@ -194,6 +212,7 @@ func cloneMoney(m *keys.Money) *keys.Money {
 		return nil
 	}
 	out := *m
+	out.Held = slices.Clone(m.Held)
 	if m.Budget != nil {
 		b := *m.Budget
 		out.Budget = &b
