@@ -94,6 +94,23 @@ func (c *Client) Spend(ctx context.Context, id string, req SpendRequest) (Budget
 	return exchange[BudgetAnswer](ctx, c, call{method: "POST", path: pathOf("/keys", id, "/spend"), in: req})
 }
 
+// Reserve sets money of a key aside. Where the budget does not have it, that is
+// the Outcome of the answer, and no error.
+func (c *Client) Reserve(ctx context.Context, id string, req ReserveRequest) (Reservation, error) {
+	return exchange[Reservation](ctx, c, call{method: "POST", path: pathOf("/keys", id, "/reservations"), in: req})
+}
+
+// Settle ends a reservation with what was really spent, which may be more than
+// was set aside, and after the reservation has expired too.
+func (c *Client) Settle(ctx context.Context, reservationID string, req SpendRequest) (BudgetAnswer, error) {
+	return exchange[BudgetAnswer](ctx, c, call{method: "POST", path: pathOf("/reservations", reservationID, "/settle"), in: req})
+}
+
+// ReleaseReservation ends a reservation of which nothing was spent.
+func (c *Client) ReleaseReservation(ctx context.Context, reservationID string) error {
+	return run(ctx, c, call{method: "POST", path: pathOf("/reservations", reservationID, "/release")})
+}
+
 // Refund gives back what was spent with a key, at most what was spent in the
 // present window.
 func (c *Client) Refund(ctx context.Context, id string, req SpendRequest) (BudgetAnswer, error) {

@@ -39,3 +39,38 @@ func ExampleClient_Refund() {
 	fmt.Println(answer.Budget.SpentMicros)
 	// Output: 1500000
 }
+
+func ExampleClient_Reserve() {
+	client, stop := serve()
+	defer stop()
+	key := must(client.CreateKey(ctx, agent()))
+
+	reservation := must(client.Reserve(ctx, key.ID, latchkey.ReserveRequest{AmountMicros: 3_000_000, TTL: "5m"}))
+	fmt.Println(reservation.AmountMicros, reservation.Budget.RemainingMicros)
+	fmt.Println(must(client.Reserve(ctx, key.ID, latchkey.ReserveRequest{AmountMicros: 3_000_000})).Outcome)
+	// Output:
+	// 3000000 2000000
+	// usage_exceeded
+}
+
+func ExampleClient_Settle() {
+	client, stop := serve()
+	defer stop()
+	key := must(client.CreateKey(ctx, agent()))
+
+	v := must(client.Verify(ctx, latchkey.VerifyRequest{Key: key.Secret, Reserve: &latchkey.ReserveRequest{AmountMicros: 3_000_000}}))
+	answer := must(client.Settle(ctx, v.Reservation.ID, latchkey.SpendRequest{AmountMicros: 1_200_000}))
+	fmt.Println(answer.Budget.SpentMicros, answer.Budget.RemainingMicros)
+	// Output: 1200000 3800000
+}
+
+func ExampleClient_ReleaseReservation() {
+	client, stop := serve()
+	defer stop()
+	key := must(client.CreateKey(ctx, agent()))
+
+	reservation := must(client.Reserve(ctx, key.ID, latchkey.ReserveRequest{AmountMicros: 5_000_000}))
+	done(client.ReleaseReservation(ctx, reservation.ID))
+	fmt.Println(must(client.GetKey(ctx, key.ID)).Budget.RemainingMicros)
+	// Output: 5000000
+}

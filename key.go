@@ -144,6 +144,23 @@ type SpendRequest struct {
 	Kind         string `json:"kind,omitempty" enum:"own,byok" doc:"With whose provider keys; own where absent."`
 }
 
+// A ReserveRequest sets money of a key aside for a use whose cost is not known
+// yet.
+type ReserveRequest struct {
+	AmountMicros int64  `json:"amount_micros" required:"true" doc:"Millionths of a US dollar, whole or not at all."`
+	TTL          string `json:"ttl,omitempty" doc:"How long, unless it is settled or released before: a duration from 1s to 24h; 10m where absent."`
+}
+
+// A Reservation is money that is set aside. Where the budget does not have it,
+// Outcome says so, and all but the budget is absent.
+type Reservation struct {
+	ID           string  `json:"id,omitempty" sometimes:"true"`
+	AmountMicros int64   `json:"amount_micros,omitzero" sometimes:"true"`
+	ExpiresAt    Time    `json:"expires_at,omitzero" sometimes:"true"`
+	Outcome      string  `json:"outcome,omitempty" sometimes:"true" enum:"usage_exceeded" doc:"Only where nothing was set aside."`
+	Budget       *Budget `json:"budget" doc:"Null where the key has none."`
+}
+
 // A BudgetAnswer is how the budget of a key stands.
 type BudgetAnswer struct {
 	Budget *Budget `json:"budget" doc:"Null where the key has none."`

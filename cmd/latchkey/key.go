@@ -33,6 +33,13 @@ var keyCommand = command{
 		creditsCommand,
 		{use: "spend KEY", short: "Report what was spent with a key", flags: spendMembers, body: true, once: true,
 			example: "  latchkey key spend key_… --amount-micros 1500", run: change((*latchkey.Client).Spend)},
+		{use: "reserve KEY", short: "Set money of a key aside for a use whose cost is not known yet", flags: []member{
+			{flag: "amount-micros", path: "amount_micros", kind: number, clear: noClear, text: "the amount, in millionths of a US dollar"},
+			{flag: "ttl", path: "ttl", kind: text, clear: noClear, text: "how long, a `DURATION` (10m)"},
+		}, body: true, once: true, run: setAside},
+		{use: "settle RESERVATION", short: "End a reservation with what was really spent", flags: spendMembers, body: true, once: true,
+			run: change((*latchkey.Client).Settle)},
+		{use: "release RESERVATION", short: "End a reservation of which nothing was spent", once: true, run: remove((*latchkey.Client).ReleaseReservation)},
 		{use: "refund KEY", short: "Give back what was spent with a key in the present window", flags: spendMembers, body: true, once: true,
 			run: change((*latchkey.Client).Refund)},
 		{use: "permissions", short: "A key's own permissions", parts: []command{
@@ -135,4 +142,20 @@ func endKey(c *call) error {
 		return err
 	}
 	return c.client.EndSelf(c.ctx)
+}
+
+// setAside reserves money; that there is not enough is a verdict.
+func setAside(c *call) error {
+	in, err := body[latchkey.ReserveRequest, latchkey.Reservation](c)
+	if err != nil {
+		return err
+	}
+	reservation, err := c.client.Reserve(c.ctx, c.args[0], in)
+	if err := c.reply(reservation, err); err != nil {
+		return err
+	}
+	if reservation.Outcome != "" {
+		return errRefused
+	}
+	return nil
 }

@@ -74,6 +74,9 @@ var (
 	use = parts("name=requests,cost=2", map[string]kind{
 		"name": text, "cost": number, "max": number, "window": text, "algorithm": text,
 	})
+	// aside is money that a use sets aside.
+	aside = parts("amount_micros=5000,ttl=5m", map[string]kind{"amount_micros": number, "ttl": text})
+
 	refill = parts("amount=100,every=monthly,day=1,mode=set", map[string]kind{
 		"amount": number, "every": text, "day": number, "mode": text,
 	})

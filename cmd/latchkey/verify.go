@@ -18,6 +18,7 @@ var verifyCommand = command{
 		{flag: "permissions", path: "permissions", kind: text, text: "`QUERY` of what the key must be allowed to do, with AND, OR and parentheses", clear: noClear},
 		{flag: "cost", path: "cost", kind: number, text: "credits to take (1); 0 looks and takes none", clear: noClear},
 		{flag: "spend-micros", path: "spend_micros", kind: number, text: "money to take from the budget, in millionths of a US dollar", clear: noClear},
+		{flag: "reserve", path: "reserve", kind: aside, text: "money to set aside from the budget, such as amount_micros=5000,ttl=5m", clear: noClear},
 		{flag: "limit", path: "limits", kind: use, many: true, text: "`LIMIT` to take from, such as name=requests,cost=2; with max and window one that the key has not", clear: noClear},
 		{flag: "lease-ttl", path: "lease_ttl", kind: text, text: "how long the use holds its places under concurrency limits, a `DURATION` (60s)", clear: noClear},
 		{flag: "ip", path: "ip", kind: text, text: "`ADDRESS` of the end user", clear: noClear},

@@ -427,9 +427,6 @@ func (req *VerifyRequest) Validate() error {
 		for _, f := range CheckReservation(*req.Reserve, req.ReserveTTL) {
 			faults.Add("reserve/"+f.Field, "%s", f.Detail)
 		}
-		if req.SpendMicros > 0 {
-			faults.Add("reserve", "goes without spend_micros")
-		}
 	}
 	if req.Cost != nil && (*req.Cost < 0 || *req.Cost > MaxCost) {
 		faults.Add("cost", "must be an integer from 0 to %d", int64(MaxCost))

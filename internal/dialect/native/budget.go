@@ -8,6 +8,7 @@ import (
 	"latchkey"
 	"latchkey/internal/httpapi"
 	"latchkey/internal/keys"
+	"latchkey/internal/span"
 )
 
 // A report records money for a key; the two are [keys.Manager.Spend] and
@@ -37,6 +38,57 @@ func (d *Dialect) report(w http.ResponseWriter, r *http.Request, c *httpapi.Call
 		return err
 	}
 	return d.answer(w, r, resource{http.StatusOK, 0, false, latchkey.BudgetAnswer{Budget: wireBudget(money, d.clock())}})
+}
+
+func (d *Dialect) settle(w http.ResponseWriter, r *http.Request, c *httpapi.Call) error {
+	return d.report(w, r, c, d.manager.Settle)
+}
+
+func (d *Dialect) reserve(w http.ResponseWriter, r *http.Request, c *httpapi.Call) error {
+	var in latchkey.ReserveRequest
+	faults, err := body(r, &in)
+	if err != nil {
+		return err
+	}
+	ttl := reserveTTL(in.TTL, "ttl", &faults)
+	faults.Merge(keys.CheckReservation(in.AmountMicros, ttl))
+	if err := faults.Err(); err != nil {
+		return err
+	}
+	hold, money, outcome, err := d.manager.Reserve(r.Context(), c.Actor, r.PathValue("id"), in.AmountMicros, ttl)
+	if err != nil {
+		return err
+	}
+	out := latchkey.Reservation{Budget: wireBudget(money, d.clock())}
+	if hold == nil {
+		out.Outcome = outcomes[outcome]
+		return d.answer(w, r, resource{http.StatusOK, 0, false, out})
+	}
+	out.ID, out.AmountMicros, out.ExpiresAt = hold.ID, hold.Micros, latchkey.Time{Time: hold.ExpiresAt}
+	return d.answer(w, r, resource{http.StatusCreated, 0, false, out})
+}
+
+func (d *Dialect) releaseReservation(w http.ResponseWriter, r *http.Request, c *httpapi.Call) error {
+	if err := noBody(r); err != nil {
+		return err
+	}
+	if err := d.manager.ReleaseReservation(r.Context(), c.Actor, r.PathValue("id")); err != nil {
+		return err
+	}
+	return d.noContent(w, r)
+}
+
+// reserveTTL reads how long money is to be set aside.
+func reserveTTL(text, at string, faults *keys.Faults) time.Duration {
+	if text == "" {
+		return keys.DefaultReservation
+	}
+	s, err := span.Parse(text)
+	if err != nil {
+		faults.Add(at, "%v", err)
+		return keys.DefaultReservation
+	}
+	return s.Duration()
 }
 
 func wireBudget(m *keys.Money, now time.Time) *latchkey.Budget {

@@ -114,6 +114,15 @@ var (
 		about: "Recorded whole, beyond the budget too: then `remaining_micros` is 0, `overdrawn_micros` says by how much, and the next " +
 			"use is refused until the budget recovers. Recorded for a key without a budget too.",
 		request: typeOf[latchkey.SpendRequest](), response: typeOf[latchkey.BudgetAnswer](), keeps: true}
+	reserveDoc = operation{id: "reserve", tag: "Keys", summary: "Set money of a key aside", status: 200, orMakes: true, permission: "keys.KEYSPACE.spend",
+		about: "For a use whose cost is not known yet. Where the budget has not as much left, the status is 200, `outcome` says so, and " +
+			"nothing is set aside.",
+		request: typeOf[latchkey.ReserveRequest](), response: typeOf[latchkey.Reservation](), keeps: true}
+	settleDoc = operation{id: "settle", tag: "Keys", summary: "End a reservation with what was spent", status: 200, permission: "keys.KEYSPACE.spend",
+		about:   "Recorded like a report of spending, for 30 days after the reservation has expired too. To end one that was settled or released is a conflict.",
+		request: typeOf[latchkey.SpendRequest](), response: typeOf[latchkey.BudgetAnswer](), keeps: true}
+	releaseReservationDoc = operation{id: "releaseReservation", tag: "Keys", summary: "End a reservation of which nothing was spent", status: 204,
+		permission: "keys.KEYSPACE.spend", about: "To end one that was settled or released is a conflict."}
 	refundDoc = operation{id: "refund", tag: "Keys", summary: "Give back what was spent with a key", status: 200, permission: "keys.KEYSPACE.spend",
 		about:   "To the present window of the budget, and at most what was spent in it.",
 		request: typeOf[latchkey.SpendRequest](), response: typeOf[latchkey.BudgetAnswer](), keeps: true}

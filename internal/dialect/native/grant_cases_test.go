@@ -66,6 +66,14 @@ func aLease(f *granting) string {
 	return "/leases/" + v.Leases[0].ID
 }
 
+// aReservation is money that is set aside.
+func aReservation(f *granting) string {
+	f.Helper()
+	var made latchkey.Reservation
+	f.do(f, "POST", aKey(f)+"/reservations", `{"amount_micros":5}`, &made)
+	return "/reservations/" + made.ID
+}
+
 // anOverride makes one for b* in a namespace, and returns the path of its list.
 func anOverride(f *granting) string {
 	f.Helper()
@@ -106,6 +114,9 @@ var grantCases = []grantCase{
 	{operation: "endSecret", needs: needs("keys.payments.rotate"), prepare: on(anOldSecret(aKey), "", "")},
 	{operation: "revealKey", needs: needs("keys.kept.reveal"), prepare: on(aKeptKey, "/reveal", "")},
 	{operation: "spend", needs: needs("keys.payments.spend"), prepare: on(aKey, "/spend", `{"amount_micros":1}`)},
+	{operation: "reserve", needs: needs("keys.payments.spend"), status: http.StatusCreated, prepare: on(aKey, "/reservations", `{"amount_micros":1}`)},
+	{operation: "settle", needs: needs("keys.payments.spend"), prepare: on(aReservation, "/settle", `{"amount_micros":1}`)},
+	{operation: "releaseReservation", needs: needs("keys.payments.spend"), prepare: on(aReservation, "/release", "")},
 	{operation: "refund", needs: needs("keys.payments.spend"), prepare: on(aKey, "/refund", `{"amount_micros":1}`)},
 	{operation: "changeCredits", needs: needs("keys.payments.update"), prepare: on(aKey, "/credits", `{"operation":"decrement","amount":1}`)},
 	{operation: "changePermissions", needs: needs("keys.payments.update"), prepare: on(aKey, "/permissions", `{"add":["docs.read"]}`)},

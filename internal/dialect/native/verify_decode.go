@@ -19,16 +19,23 @@ import (
 // A verifyBody is a [latchkey.VerifyRequest] as it may be sent: an empty text
 // is not an absent one, since a check that was asked for must not fall away.
 type verifyBody struct {
-	Key         string      `json:"key" required:"true" secret:"true"`
-	Keyspace    *string     `json:"keyspace"`
-	Permissions *string     `json:"permissions"`
-	Cost        *int64      `json:"cost"`
-	SpendMicros *int64      `json:"spend_micros"`
-	Limits      []limitBody `json:"limits"`
-	LeaseTTL    *string     `json:"lease_ttl"`
-	IP          *string     `json:"ip"`
-	Tags        []string    `json:"tags"`
-	MinRevision *int64      `json:"min_revision"`
+	Key         string       `json:"key" required:"true" secret:"true"`
+	Keyspace    *string      `json:"keyspace"`
+	Permissions *string      `json:"permissions"`
+	Cost        *int64       `json:"cost"`
+	SpendMicros *int64       `json:"spend_micros"`
+	Reserve     *reserveBody `json:"reserve"`
+	Limits      []limitBody  `json:"limits"`
+	LeaseTTL    *string      `json:"lease_ttl"`
+	IP          *string      `json:"ip"`
+	Tags        []string     `json:"tags"`
+	MinRevision *int64       `json:"min_revision"`
+}
+
+// A reserveBody is a [latchkey.ReserveRequest] as it may be sent.
+type reserveBody struct {
+	AmountMicros *int64  `json:"amount_micros" required:"true"`
+	TTL          *string `json:"ttl"`
 }
 
 // A limitBody is a [latchkey.LimitRequest] as it may be sent.
@@ -82,6 +89,9 @@ func keyAlone(body []byte) (string, bool) {
 // another text, and a text with U+0000.
 func (v *verifyBody) doubtful(body []byte) bool {
 	if bytes.Contains(body, []byte("null")) || httpapi.MayHoldNUL(body) || len(v.Tags) > keys.MaxTags || len(v.Limits) > keys.MaxLimits {
+		return true
+	}
+	if v.Reserve != nil && (v.Reserve.AmountMicros == nil || longWord(v.Reserve.TTL)) {
 		return true
 	}
 	if longWord(v.Keyspace) || longWord(v.Permissions) || longWord(v.IP) || longWord(v.LeaseTTL) {
@@ -144,6 +154,17 @@ func (v *verifyBody) ask(req *keys.VerifyRequest, faults *keys.Faults) {
 	}
 	if v.SpendMicros != nil {
 		req.SpendMicros = *v.SpendMicros
+	}
+	if v.Reserve != nil && v.Reserve.AmountMicros != nil {
+		req.Reserve, req.ReserveTTL = v.Reserve.AmountMicros, keys.DefaultReservation
+		if v.Reserve.TTL != nil {
+			if req.ReserveTTL = reserveTTL(*v.Reserve.TTL, "reserve/ttl", &found); *v.Reserve.TTL == "" {
+				found.Add("reserve/ttl", "must be a duration such as 90s")
+			}
+		}
+		if v.SpendMicros != nil {
+			found.Add("reserve", "goes without spend_micros")
+		}
 	}
 	if v.LeaseTTL != nil {
 		req.LeaseTTL = leaseTTL(*v.LeaseTTL, &found)

@@ -40,6 +40,10 @@ func appendVerification(b []byte, v *keys.Verification, requestID string) []byte
 	if v.Money != nil && v.Money.Budget != nil {
 		b = appendBudget(append(b, `,"budget":`...), v)
 	}
+	if r := v.Reservation; r != nil {
+		b = appendText(append(b, `,"reservation":{"id":`...), r.ID)
+		b = append(appendTime(append(b, `,"expires_at":`...), r.ExpiresAt), '}')
+	}
 	return append(b, '}')
 }
 

@@ -80,6 +80,9 @@ var verification = rapid.Custom(func(t *rapid.T) *keys.Verification {
 		v.Money, _ = (&keys.Money{Budget: &keys.Budget{Limit: rapid.Int64Range(0, keys.MaxMicros).Draw(t, "budget"), Reset: keys.ResetWeekly}}).
 			Spend(rapid.Int64Range(0, keys.MaxMicros).Draw(t, "spent"), keys.SpendOwn, time.UnixMilli(1_800_000_000_000))
 	}
+	if v.Outcome == keys.Valid && rapid.Bool().Draw(t, "set aside") {
+		v.Reservation = &keys.Hold{ID: "rsv_1", Micros: 5, ExpiresAt: moment.Draw(t, "set aside until")}
+	}
 	if v.Outcome == keys.InsufficientPermissions {
 		v.Missing, _ = permission.Parse("a AND (b OR c)")
 	}
@@ -118,6 +121,9 @@ func asWire(v *keys.Verification, requestID string) latchkey.Verification {
 	}
 	if b := wireBudget(v.Money, v.At); b != nil {
 		out.Budget = &latchkey.BudgetState{LimitMicros: b.LimitMicros, RemainingMicros: b.RemainingMicros, OverdrawnMicros: b.OverdrawnMicros, ResetsAt: b.ResetsAt}
+	}
+	if r := v.Reservation; r != nil {
+		out.Reservation = &latchkey.ReservationState{ID: r.ID, ExpiresAt: latchkey.Time{Time: r.ExpiresAt}}
 	}
 	return out
 }
