@@ -40,6 +40,10 @@ func calls(h *home) []call {
 	h.ok(err)
 	h.below("acme")
 	secretID := token.NewID("sec") // which the key has not
+	hold, _, _, err := m.Reserve(ctx, h.root, k.ID, 1, time.Hour)
+	h.ok(err)
+	other, _, _, err := m.Reserve(ctx, h.root, k.ID, 1, time.Hour)
+	h.ok(err)
 	in, root := "keys."+k.KeyspaceID+".", h.root.WorkspaceID
 	return []call{
 		{"CreateKey", in + "create", false, func(by keys.Actor) error { _, _, err := m.CreateKey(ctx, by, keys.NewKey{}); return err }},
@@ -57,6 +61,9 @@ func calls(h *home) []call {
 		{"ChangePermissions", in + "update", true, func(by keys.Actor) error { _, err := m.ChangePermissions(ctx, by, k.ID, keys.Delta{}); return err }},
 		{"ChangeRoles", in + "update", true, func(by keys.Actor) error { _, err := m.ChangeRoles(ctx, by, k.ID, keys.Delta{}); return err }},
 		{"Spend", in + "spend", true, func(by keys.Actor) error { _, err := m.Spend(ctx, by, k.ID, 1, keys.SpendOwn); return err }},
+		{"Reserve", in + "spend", true, func(by keys.Actor) error { _, _, _, err := m.Reserve(ctx, by, k.ID, 1, time.Minute); return err }},
+		{"Settle", in + "spend", true, func(by keys.Actor) error { _, err := m.Settle(ctx, by, hold.ID, 1, keys.SpendOwn); return err }},
+		{"ReleaseReservation", in + "spend", true, func(by keys.Actor) error { return m.ReleaseReservation(ctx, by, other.ID) }},
 		{"Refund", in + "spend", true, func(by keys.Actor) error { _, err := m.Refund(ctx, by, k.ID, 1, keys.SpendOwn); return err }},
 		{"ChangeCredits", in + "update", true, func(by keys.Actor) error {
 			_, err := m.ChangeCredits(ctx, by, k.ID, keys.CreditIncrement, 0)

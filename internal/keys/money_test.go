@@ -121,3 +121,48 @@ func TestBudgetRefuses(t *testing.T) {
 	_, err = h.manager.Spend(t.Context(), h.root, k.ID, -1, "other")
 	h.refused("an amount below 0 of an odd kind", err, keys.Invalid)
 }
+
+// TestReserve sets money aside with a use: it is refused whole, its limits and
+// credits stay, and what was set aside counts until it is settled or expires.
+func TestReserve(t *testing.T) {
+	h := newHome(t)
+	k, secret := h.create(keys.KeySettings{
+		Budget: keys.Some(&keys.BudgetSettings{Limit: keys.Some[int64](10)}), Limits: limits(limit("l", 100)), Credits: credits(100),
+	})
+	ask := func(micros int64, ttl time.Duration, want keys.Outcome, left int64) *keys.Hold {
+		h.Helper()
+		v := h.verify(keys.VerifyRequest{Secret: secret, Reserve: &micros, ReserveTTL: ttl})
+		if v.Outcome != want || v.Money.Figures(v.At).Remaining != left || (v.Reservation != nil) != (want == keys.Valid) {
+			t.Errorf("reserving %d: %s with %+v, %+v; want %s, %d", micros, v.Outcome, v.Reservation, v.Money, want, left)
+		}
+		return v.Reservation
+	}
+	one := ask(6, time.Minute, keys.Valid, 4)
+	ask(5, time.Minute, keys.BudgetExhausted, 4)
+	ask(4, time.Hour, keys.Valid, 0)
+	v := h.verify(keys.VerifyRequest{Secret: secret})
+	if !figuresOf(&v).equal(figures{[]int64{98}, 98}) || v.Outcome != keys.BudgetExhausted {
+		t.Errorf("%s with %+v left", v.Outcome, figuresOf(&v))
+	}
+	m, err := h.manager.Settle(t.Context(), h.root, one.ID, 1, keys.SpendOwn)
+	if h.ok(err); m.Figures(h.clock()).Remaining != 5 || m.Figures(h.clock()).Spent != 1 {
+		t.Errorf("after it was settled: %+v", m.Figures(h.clock()))
+	}
+	_, err = h.manager.Settle(t.Context(), h.root, one.ID, 1, keys.SpendOwn)
+	h.refused("to settle it again", err, keys.Conflict)
+	h.pass(time.Hour)
+	ask(9, time.Minute, keys.Valid, 0)
+
+	// A settling that comes late is recorded too, and counted in usage.
+	late := h.below("acme")
+	_, err = h.manager.Settle(t.Context(), late, one.ID, 1, keys.SpendOwn)
+	h.refused("from another workspace", err, keys.NotFound)
+	other, err := h.manager.CreateKeyspace(t.Context(), h.root, keys.Keyspace{Slug: "other", Policy: keys.DefaultPolicy()})
+	h.ok(err)
+	_, err = h.manager.Settle(t.Context(), h.granted("keys."+other.ID+".spend"), one.ID, 1, keys.SpendOwn)
+	h.refused("by who may spend elsewhere", err, keys.Forbidden)
+	for _, ttl := range []time.Duration{keys.MinReservation - 1, keys.MaxReservation + 1} {
+		_, _, _, err := h.manager.Reserve(t.Context(), h.root, k.ID, 1, ttl)
+		h.refused(ttl.String(), err, keys.Invalid)
+	}
+}
