@@ -67,6 +67,7 @@ var testPackages = []string{"internal/conformance", "internal/pgtest"}
 // dependencies is every module that go.mod may require directly, with the code
 // of ours that it makes needless.
 var dependencies = map[string]string{
+	"github.com/anishathalye/porcupine":   "the search for an order of calls made at once in which all their answers are right, in tests",
 	"github.com/danielgtaylor/huma/v2":    "the reflection from wire types to JSON Schema, with which a test writes openapi.yaml",
 	"github.com/getkin/kin-openapi":       "the reader of OpenAPI by which tests check openapi.yaml and the answers against it",
 	"github.com/go-json-experiment/json":  "a JSON decoder that refuses duplicate members and bad UTF-8 and says where",
@@ -86,8 +87,8 @@ var dependencies = map[string]string{
 
 // testModules are the dependencies that nothing that is shipped may contain.
 var testModules = []string{
-	"github.com/danielgtaylor/huma/v2", "github.com/getkin/kin-openapi", "github.com/google/go-cmp",
-	"github.com/rogpeppe/go-internal",
+	"github.com/anishathalye/porcupine", "github.com/danielgtaylor/huma/v2", "github.com/getkin/kin-openapi",
+	"github.com/google/go-cmp", "github.com/rogpeppe/go-internal",
 }
 
 // A source is one Go file of this module.

@@ -2,6 +2,7 @@ package keys_test
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -92,4 +93,62 @@ func acceptedAtOnce(h *home, secret token.Secret, sides, each int) int64 {
 	}
 	wg.Wait()
 	return accepted.Load()
+}
+
+// TestDeletedWhileSpending deletes keys, and a keyspace with all its keys, while
+// they are spent from and changed: what was accepted is within what was given,
+// and nothing is accepted after.
+func TestDeletedWhileSpending(t *testing.T) {
+	h := newHome(t)
+	ctx := context.Background()
+	for n := range 12 {
+		slug := "api" + itoa(n)
+		_, err := h.manager.CreateKeyspace(ctx, h.root, keys.Keyspace{Slug: slug, Policy: keys.DefaultPolicy()})
+		h.ok(err)
+		k, secret, err := h.manager.CreateKey(ctx, h.root, keys.NewKey{Keyspace: slug, KeySettings: keys.KeySettings{Credits: credits(60)}})
+		h.ok(err)
+		var wg sync.WaitGroup
+		var accepted, gifts atomic.Int64
+		wg.Go(func() { accepted.Store(acceptedAtOnce(h, secret, 12, 12)) })
+		wg.Go(func() {
+			for {
+				_, err := h.manager.ChangeCredits(ctx, h.root, k.ID, keys.CreditIncrement, 1)
+				if keys.Is(err, keys.NotFound) {
+					return
+				} else if err != nil {
+					h.Error(err)
+					return
+				}
+				gifts.Add(1)
+			}
+		})
+		wg.Go(func() {
+			for m := int64(1); ; m++ {
+				_, err := h.manager.UpdateKey(ctx, h.root, k.ID, keys.KeySettings{Credits: keys.Some(&keys.CreditSettings{Refill: keys.Some(&keys.RefillSettings{
+					Amount: keys.Some(m), Every: keys.Some(keys.Rhythm{Every: keys.Daily}), Mode: keys.Some(keys.RefillAdd)})})}, keys.Match{})
+				if keys.Is(err, keys.NotFound) {
+					return
+				} else if err != nil {
+					h.Error(err)
+					return
+				}
+			}
+		})
+		for gifts.Load() < int64(n) { // let them begin
+			runtime.Gosched()
+		}
+		if n%2 == 0 {
+			err = h.manager.DeleteKey(ctx, h.root, k.ID, keys.Match{})
+		} else {
+			err = h.manager.DeleteKeyspace(ctx, h.root, slug, keys.Match{})
+		}
+		h.ok(err)
+		if got := h.outcome(secret); got != keys.KeyNotFound {
+			t.Errorf("after it was deleted, the key is %v", got)
+		}
+		wg.Wait()
+		if most := 60 + gifts.Load(); accepted.Load() > most {
+			t.Errorf("round %d: %d calls were accepted, of %d credits", n, accepted.Load(), most)
+		}
+	}
 }

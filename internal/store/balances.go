@@ -38,6 +38,8 @@ type balances struct {
 	deleted int64      // below which rows are deleted
 	dirty   []*account // whose rows are behind the journal, the longest first
 	swept   time.Time
+
+	foldAfter, deleteAfter int64 // as the constants, but for tests
 }
 
 const balanceShards = 64
@@ -83,7 +85,7 @@ type spending struct {
 }
 
 func newBalances(s *Store) *balances {
-	b := &balances{store: s, wake: make(chan struct{}, 1), next: newSpending(), swept: time.Now()}
+	b := &balances{store: s, wake: make(chan struct{}, 1), next: newSpending(), swept: time.Now(), foldAfter: foldAfter, deleteAfter: deleteAfter}
 	for i := range b.shards {
 		b.shards[i].accounts = make(map[string]*account)
 	}

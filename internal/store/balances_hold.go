@@ -59,6 +59,23 @@ func (b *balances) undo(holds []held) {
 	}
 }
 
+// restsOf returns what carries to the disk the accounts that a job has seen and
+// left as they were. Its answer tells of them, and so must wait for that.
+func (b *balances) restsOf(holds []held) (rests []*spending) {
+	if b.relaxed > 0 {
+		return nil
+	}
+	for _, h := range holds {
+		shard := b.shard(h.account.id)
+		shard.mu.Lock()
+		if s := h.account.spending; s != nil && h.account.changed == nil {
+			rests = append(rests, s)
+		}
+		shard.mu.Unlock()
+	}
+	return rests
+}
+
 // settle changes the accounts that a transaction holds, where it was committed.
 func (b *balances) settle(holds []held, committed bool) {
 	for _, h := range holds {

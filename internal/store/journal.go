@@ -203,7 +203,7 @@ func (b *balances) take() *spending {
 	}
 	b.journal++
 	s.row, s.folding = b.journal, b.folding()
-	if before := b.oldest(len(s.folding)); len(s.folding) > 0 && before-b.deleted >= deleteAfter {
+	if before := b.oldest(len(s.folding)); len(s.folding) > 0 && before-b.deleted >= b.deleteAfter {
 		s.before = before
 	}
 	return s
@@ -283,7 +283,7 @@ type fold struct {
 
 // folding returns the accounts whose rows the next commit brings up to date.
 func (b *balances) folding() []fold {
-	if b.journal-b.first < foldAfter {
+	if b.journal-b.first < b.foldAfter {
 		return nil
 	}
 	return b.behind(foldEach)

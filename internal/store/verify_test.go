@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -13,7 +14,12 @@ import (
 	"latchkey/internal/token"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
+func TestMain(m *testing.M) {
+	if path := os.Getenv(spendIn); path != "" {
+		spendUntilKilled(path)
+	}
+	pgtest.Main(m)
+}
 
 // bench opens a SQLite store with n keys, each with 1,000,000,000 credits.
 func bench(b testing.TB, n int) (*Store, []keys.Key) {

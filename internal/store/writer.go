@@ -16,8 +16,9 @@ type job struct {
 	one  bool // run changes something with its last statement alone
 	done chan error
 
-	txn *txn // what it has done
-	err error
+	txn   *txn // what it has done
+	err   error
+	rests []*spending // whose ends its answer has to wait for
 }
 
 // groupMost is how many jobs share a commit at most.
@@ -62,7 +63,13 @@ func (w *groupWriter) do(ctx context.Context, j *job) error {
 		w.mu.RUnlock()
 		return ctx.Err()
 	}
-	return <-j.done
+	err := <-j.done
+	for _, s := range j.rests {
+		if e := s.wait(); e != nil {
+			return e
+		}
+	}
+	return err
 }
 
 func (w *groupWriter) loop() {
@@ -230,6 +237,7 @@ func (w *groupWriter) run(j *job) error {
 	if j.err != nil {
 		t.balances.undo(t.holds)
 	}
+	j.rests = t.balances.restsOf(t.holds)
 	if j.err == nil {
 		j.txn = t
 	} else if classifySQLite(j.err) == down {
