@@ -120,6 +120,11 @@ func meteredStates() []keyState {
 			of.before = func() { s.manage("", "POST", "/keys/"+of.id+"/credits", `{"operation":"set","amount":3}`, nil) }
 			return of
 		}},
+		{"with a budget", func(s *site) *subject { return s.key(`,"budget":{"limit_micros":1000}`) }},
+		{"with a budget that is used up", func(s *site) *subject { return s.key(`,"budget":{"limit_micros":0}`) }},
+		{"with a budget used up and no credits left", func(s *site) *subject {
+			return s.key(`,"credits":{"remaining":0},"budget":{"limit_micros":0}`)
+		}},
 		{"with no credits left", func(s *site) *subject { return s.use(s.key(`,"credits":{"remaining":1}`), "") }},
 		{"with a refill that is due", func(s *site) *subject {
 			return s.key(`,"credits":{"remaining":0,"refill":{"amount":1000,"every":"1h"}}`)
