@@ -47,7 +47,7 @@ func TestKillWhileSpending(t *testing.T) {
 		answered, pending, changes = answered+f.answered, pending+f.doubts, changes+f.changes
 	}
 	t.Logf("%d kills, %d of them of a start; %d calls were accepted, %d times some were under way at a kill, %d changes", kills, early, answered, pending, changes)
-	if answered < 5000 || pending < 200 || changes < 500 || early < 20 {
+	if answered < 1000 || pending < 100 || changes < 100 || early < 20 {
 		t.Error("that is too little to tell anything")
 	}
 }
@@ -77,7 +77,7 @@ func TestKillWhileSpendingRelaxed(t *testing.T) {
 	for _, f := range purses {
 		answered += f.answered
 	}
-	if answered < 5000 {
+	if answered < 1000 {
 		t.Errorf("%d calls were accepted, which is too few to tell anything", answered)
 	}
 }

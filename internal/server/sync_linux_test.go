@@ -38,7 +38,7 @@ func TestSyncBeforeValid(t *testing.T) {
 
 // tracer reports why the server's calls of the kernel cannot be watched here.
 func tracer() error {
-	out, err := exec.Command("strace", "-D", "-f", "-o", os.DevNull, "true").CombinedOutput()
+	out, err := exec.Command("strace", "-D", "-f", "--seccomp-bpf", "-o", os.DevNull, "true").CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("strace: %w %s", err, bytes.TrimSpace(out))
 	}
@@ -67,7 +67,7 @@ func traceSpending(t *testing.T, durability string) trace {
 	t.Helper()
 	const alone, atOnce, times = 30, 12, 5
 	file := filepath.Join(t.TempDir(), "trace")
-	by := []string{"strace", "-D", "-f", "-qq", "-y", "-xx", "-s", "10000", "-e", "signal=none",
+	by := []string{"strace", "-D", "-f", "--seccomp-bpf", "-qq", "-y", "-xx", "-s", "10000", "-e", "signal=none",
 		"-e", "trace=fsync,fdatasync,pwrite64,write", "-o", file}
 	p := launchBy(t, by, "quiet", t.TempDir(), "LATCHKEY_ROOT_KEY="+crashRoot, "LATCHKEY_DURABILITY="+durability).ready(t)
 	var tr trace
