@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"slices"
 
 	"latchkey/internal/keys"
@@ -76,8 +77,11 @@ func (q *session) completeKeys(rows []keyRow) error {
 			r.key.Money = &r.money
 		}
 		if q.balances != nil {
-			if a, ok := q.balances.shown(r.key.AccountID); ok {
-				r.key.Credits, r.key.Money = a.Credits, a.Money
+			// What is gone from memory, and not from what is read here, goes with a
+			// change that is just being made: its key may go too, and must not be
+			// taken for one that nothing bounds.
+			if a, _ := q.balances.shown(r.key.AccountID); a != (keys.Account{}) {
+				r.key.Credits, r.key.Money = cmp.Or(a.Credits, r.key.Credits), cmp.Or(a.Money, r.key.Money)
 			}
 		}
 		if r.roles {
