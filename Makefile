@@ -43,7 +43,7 @@ check: ## format, vet, staticcheck, and all tests with the race detector
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) tool -modfile=tools/go.mod staticcheck ./...
-	@if command -v $$($(GO) env CC) >/dev/null; then $(MAKE) test TESTFLAGS=-race; \
+	@if command -v $$($(GO) env CC) >/dev/null; then $(MAKE) test TESTFLAGS="-race -timeout=30m"; \
 	else $(MAKE) test; echo 'left out: the race detector (it needs a C compiler)'; fi
 
 .PHONY: bench
