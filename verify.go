@@ -27,7 +27,7 @@ type VerifyRequest struct {
 type LimitRequest struct {
 	Name      string `json:"name" required:"true"`
 	Cost      *int64 `json:"cost,omitempty" doc:"1 where absent."`
-	Max       *int64 `json:"max,omitempty" doc:"Units in each window, of a limit that the key has not. A key has at most 50 of them whose windows have not passed; one more is used up."`
+	Max       *int64 `json:"max,omitempty" doc:"Units in each window, of a limit that the key has not. A key has at most 50 of them whose windows have not passed; one more is a conflict."`
 	Window    string `json:"window,omitempty" doc:"With max: a duration."`
 	Algorithm string `json:"algorithm,omitempty" enum:"sliding,fixed,fixed_from_first,gcra" doc:"With max; sliding where absent."`
 }

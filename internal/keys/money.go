@@ -320,3 +320,20 @@ func (a Account) Take(c Charge, now time.Time) (after Account, took Charged, o O
 	}
 	return after, took, Valid
 }
+
+// Use is [Account.Take] together with what else a use takes: see [Ledger]. Where
+// also refuses, that goes first, and where anything does, nothing is taken.
+func (a Account) Use(c Charge, also func(take bool) (bool, error), now time.Time) (after Account, took Charged, o Outcome, err error) {
+	after, took, o = a.Take(c, now)
+	if also == nil || o == KeyNotFound {
+		return after, took, o, nil
+	}
+	ok, err := also(o == Valid)
+	if err != nil {
+		return a, Charged{}, o, err
+	}
+	if !ok {
+		return a.At(now), Charged{}, RateLimited, nil
+	}
+	return after, took, o, nil
+}

@@ -125,18 +125,11 @@ func (b *balances) shard(id string) *balanceShard {
 func (b *balances) use(ctx context.Context, id string, c keys.Charge, also func(bool) (bool, error), now time.Time) (keys.Account, keys.Charged, keys.Outcome, error) {
 	var took keys.Charged
 	outcome := keys.Valid
-	after, err := b.apply(ctx, id, now, func(a keys.Account) (keys.Account, bool, error) {
-		var after keys.Account
-		after, took, outcome = a.Take(c, now)
-		if also != nil && outcome != keys.KeyNotFound {
-			if ok, err := also(outcome == keys.Valid); err != nil {
-				return a, false, refusal{err}
-			} else if !ok {
-				took, outcome = keys.Charged{}, keys.RateLimited
-				return a.At(now), false, nil
-			}
+	after, err := b.apply(ctx, id, now, func(a keys.Account) (after keys.Account, changed bool, err error) {
+		if after, took, outcome, err = a.Use(c, also, now); err != nil {
+			err = refusal{err}
 		}
-		return after, took != keys.Charged{}, nil
+		return after, took != keys.Charged{}, err
 	})
 	if err != nil {
 		took = keys.Charged{}
@@ -208,17 +201,17 @@ func (b *balances) seen(a *account) balance {
 	return a.committed
 }
 
-// shown returns an account that is in memory, and whether it is. Where it is
-// not, its rows tell.
-func (b *balances) shown(id string) (keys.Account, bool) {
+// shown returns an account as those who only look are shown it; nothing where it
+// is not in memory, and its rows tell.
+func (b *balances) shown(id string) keys.Account {
 	shard := b.shard(id)
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
 	a := shard.accounts[id]
 	if a == nil {
-		return keys.Account{}, false
+		return keys.Account{}
 	}
-	return cloneAccount(b.seen(a).Account), true
+	return cloneAccount(b.seen(a).Account)
 }
 
 // lock returns an account, which nobody holds if it is to be changed, with its

@@ -80,9 +80,8 @@ func (q *session) completeKeys(rows []keyRow) error {
 			// What is gone from memory, and not from what is read here, goes with a
 			// change that is just being made: its key may go too, and must not be
 			// taken for one that nothing bounds.
-			if a, _ := q.balances.shown(r.key.AccountID); a != (keys.Account{}) {
-				r.key.Credits, r.key.Money = cmp.Or(a.Credits, r.key.Credits), cmp.Or(a.Money, r.key.Money)
-			}
+			a := q.balances.shown(r.key.AccountID)
+			r.key.Credits, r.key.Money = cmp.Or(a.Credits, r.key.Credits), cmp.Or(a.Money, r.key.Money)
 		}
 		if r.roles {
 			withRoles = append(withRoles, r.key.ID)

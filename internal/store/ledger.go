@@ -22,15 +22,12 @@ func (s *Store) Use(ctx context.Context, accountID string, c keys.Charge, also f
 		if err != nil {
 			return err
 		}
-		if after, took, o = a.Take(c, now); c.Hold != nil && !there {
+		if c.Hold != nil && !there {
 			o = keys.KeyNotFound
+			return nil
 		}
-		if also != nil && o != keys.KeyNotFound {
-			if ok, err := also(o == keys.Valid); err != nil {
-				return refusal{err}
-			} else if !ok {
-				after, took, o = a.At(now), keys.Charged{}, keys.RateLimited
-			}
+		if after, took, o, err = a.Use(c, also, now); err != nil {
+			return refusal{err}
 		}
 		if !there || took == (keys.Charged{}) && (c.Hold == nil || o != keys.Valid) {
 			return nil
@@ -89,22 +86,12 @@ func (s *Store) Account(ctx context.Context, accountID string, now time.Time) (a
 // lockAccount returns an account that nobody else can change until the
 // transaction ends. Without a key there is no account.
 func (t *txn) lockAccount(id string) (a keys.Account, there bool, err error) {
-	if t.balances != nil {
-		ids := 0
-		err := t.each(`SELECT 1 FROM keys WHERE account_id = $1`, []any{id}, func(scan) error { ids++; return nil })
-		if err != nil {
-			return keys.Account{}, false, err
-		}
-		a, err = t.accountOf(id)
-		return a, ids > 0, err
-	}
 	// The keys' rows stand for those of the account, either of which may be missing.
 	err = t.each(`SELECT 1 FROM keys WHERE account_id = $1`+t.engine.forUpdate, []any{id}, func(scan) error { there = true; return nil })
-	if err != nil || !there {
-		return keys.Account{}, false, err
+	if err == nil && there {
+		a, err = t.accountOf(id)
 	}
-	st, err := t.session.balance(id)
-	return st.Account, true, err
+	return a, there, err
 }
 
 // ChangeCredits implements [keys.Ledger].
