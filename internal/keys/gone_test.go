@@ -152,3 +152,29 @@ func TestDeletedWhileSpending(t *testing.T) {
 		}
 	}
 }
+
+// TestBudgetGoesAfterTheLookUp is the same for a key with a budget alone.
+func TestBudgetGoesAfterTheLookUp(t *testing.T) {
+	h := newHome(t)
+	ledger := &meddling{Ledger: h.store}
+	h.verifier.Ledger = ledger
+	budget := keys.Some(&keys.BudgetSettings{Limit: keys.Some[int64](0)})
+	for name, c := range map[string]struct {
+		do   func(id string) error
+		want keys.Outcome
+	}{
+		"nothing happens":    {func(string) error { return nil }, keys.BudgetExhausted},
+		"the key is deleted": {func(id string) error { return h.manager.DeleteKey(t.Context(), h.root, id, keys.Match{}) }, keys.KeyNotFound},
+		"the budget is taken away": {func(id string) error {
+			_, err := h.manager.UpdateKey(t.Context(), h.root, id, keys.KeySettings{Budget: keys.Some[*keys.BudgetSettings](nil)}, keys.Match{})
+			return err
+		}, keys.Valid},
+	} {
+		k, secret := h.create(keys.KeySettings{Budget: budget})
+		h.outcome(secret) // the record is in the cache
+		ledger.before = func() { h.ok(c.do(k.ID)) }
+		if got := h.outcome(secret); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
