@@ -240,7 +240,7 @@ func deleteAll(h *home) {
 	_, err := h.s.Key(h.Context(), h.ws.ID, k.ID)
 	h.code(err, keys.NotFound)
 	for _, s := range k.Secrets {
-		_, err = h.s.RecordByHash(h.Context(), s.Hash, now)
+		_, err = h.s.FactsByHash(h.Context(), s.Hash, now)
 		h.code(err, keys.NotFound)
 	}
 	_, n, err := h.s.Keys(h.Context(), h.ws.ID, keys.KeyFilter{Now: now})

@@ -46,7 +46,7 @@ func keyspaceDelete(h *home) {
 	h.equal("what was heard", heard, []keys.Change{{Kind: keys.AnyChanged}})
 	_, err := h.s.Key(h.Context(), h.ws.ID, k.ID)
 	h.code(err, keys.NotFound)
-	_, err = h.s.RecordByHash(h.Context(), k.Secrets[1].Hash, now)
+	_, err = h.s.FactsByHash(h.Context(), k.Secrets[1].Hash, now)
 	h.code(err, keys.NotFound)
 	h.key(stays.ID)
 	if ev := h.lastEvent(); ev.Action != "keyspace.delete" || ev.After != nil || len(ev.Before) == 0 {
@@ -259,7 +259,7 @@ func workspaceDelete(h *home) {
 	h.ok(remove(child.ID, nil))
 	heard := h.listen(func() { h.ok(remove(h.ws.ID, nil)) })
 	h.equal("what was heard", heard, []keys.Change{{Kind: keys.AnyChanged}})
-	_, err := h.s.RecordByHash(h.Context(), k.Secrets[1].Hash, now)
+	_, err := h.s.FactsByHash(h.Context(), k.Secrets[1].Hash, now)
 	h.code(err, keys.NotFound)
 	_, err = h.s.Workspace(h.Context(), h.ws.ID)
 	h.code(err, keys.NotFound)

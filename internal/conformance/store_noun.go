@@ -194,7 +194,7 @@ func initializeAtOnce(h *home) {
 		if ok {
 			made.Add(1)
 		}
-		if _, err := h.s.RecordByHash(h.Context(), root.Secrets[0].Hash, now); err == nil {
+		if _, err := h.s.FactsByHash(h.Context(), root.Secrets[0].Hash, now); err == nil {
 			roots.Add(1)
 		}
 	})

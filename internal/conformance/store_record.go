@@ -20,12 +20,12 @@ var recordCases = []storeCase{
 }
 
 // record reads the record of a secret that must be there.
-func (h *home) record(s keys.Secret, at time.Time) *keys.Record {
+func (h *home) record(s keys.Secret, at time.Time) *keys.Facts {
 	h.Helper()
-	rec, err := h.s.RecordByHash(h.Context(), s.Hash, at)
+	rec, err := h.s.FactsByHash(h.Context(), s.Hash, at)
 	if err != nil {
 		h.Error(err) // not Fatal: cases read from goroutines
-		return &keys.Record{}
+		return &keys.Facts{}
 	}
 	return rec
 }
@@ -55,7 +55,7 @@ func fullRecord(h *home) {
 	rec = h.record(bare.Secrets[0], now)
 	h.equal("the bare key", rec.Key, bare)
 	h.equal("the bare key's owner", rec.Owner, (*keys.Identity)(nil))
-	_, err = h.s.RecordByHash(h.Context(), token.Hash{1}, now)
+	_, err = h.s.FactsByHash(h.Context(), token.Hash{1}, now)
 	h.code(err, keys.NotFound)
 }
 
@@ -77,7 +77,7 @@ func recordSecrets(h *home) {
 	h.equal("the secrets before one ends", h.record(lasting, end.Add(-time.Millisecond)).Key.Secrets, k.Secrets)
 	h.equal("the secrets when one ends", h.record(lasting, end).Key.Secrets, k.Secrets[1:])
 	h.record(ending, end.Add(-time.Millisecond))
-	_, err := h.s.RecordByHash(h.Context(), ending.Hash, end)
+	_, err := h.s.FactsByHash(h.Context(), ending.Hash, end)
 	h.code(err, keys.NotFound)
 
 	// An expired key is found, so that it can be told from none.
@@ -155,7 +155,7 @@ func recordOneMoment(h *home) {
 			return
 		}
 		for !done.Load() {
-			rec, err := h.s.RecordByHash(h.Context(), hash, now)
+			rec, err := h.s.FactsByHash(h.Context(), hash, now)
 			if err != nil {
 				h.Error(err)
 				return

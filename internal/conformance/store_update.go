@@ -153,10 +153,10 @@ func updateSecrets(h *home) {
 	if !got.LastUsedAt.Equal(now) {
 		h.Errorf("the key was last used at %v, want %v as before its secret went", got.LastUsedAt, now)
 	}
-	_, err := h.s.RecordByHash(h.Context(), ended.Hash, now)
+	_, err := h.s.FactsByHash(h.Context(), ended.Hash, now)
 	h.code(err, keys.NotFound)
 	for _, s := range got.Secrets {
-		rec, err := h.s.RecordByHash(h.Context(), s.Hash, now)
+		rec, err := h.s.FactsByHash(h.Context(), s.Hash, now)
 		h.ok(err)
 		h.equal("the secret of the record", rec.SecretID, s.ID)
 	}

@@ -20,7 +20,7 @@ func (vr *Verifier) Authenticate(ctx context.Context, secret token.Secret, works
 	if err != nil {
 		return Actor{}, err
 	}
-	if !rec.Key.Root {
+	if !rec.root {
 		return Actor{}, noCaller(Valid, "this key is not a root key")
 	}
 	if len(rec.spends) > 0 {
@@ -57,7 +57,7 @@ func (vr *Verifier) Present(ctx context.Context, secret token.Secret, from Origi
 	if err != nil {
 		return v, Actor{}, err
 	}
-	if v.Record != nil && v.Record.Key.Root {
+	if v.Record != nil && v.Record.root {
 		return Verification{Outcome: KeyNotFound, At: now}, Actor{}, nil
 	}
 	if v.Outcome != Valid {
@@ -79,11 +79,11 @@ func (vr *Verifier) seen(rec *Record, now time.Time) {
 // holder returns the actor that calls by a key.
 func holder(rec *Record, from Origin) Actor {
 	kind := Holder
-	if rec.Key.Root {
+	if rec.root {
 		kind = RootKey
 	}
 	return Actor{
-		Kind: kind, ID: rec.Key.ID, Name: rec.Key.Name, Record: rec, Grants: rec.grants,
+		Kind: kind, ID: rec.ID(), Name: rec.Name(), Record: rec, Grants: rec.grants,
 		WorkspaceID: rec.Workspace.ID, Path: rec.Workspace.Path, Origin: from,
 	}
 }
@@ -140,8 +140,8 @@ func (vr *Verifier) inspect(ctx context.Context, secret token.Secret, from Origi
 
 func (vr *Verifier) findCaller(ctx context.Context, secret token.Secret, now time.Time) (*Record, error) {
 	if d := vr.Declared; d != nil {
-		sum, want := secret.Sum(), d.Key.Secrets[0].Hash
-		if subtle.ConstantTimeCompare(sum[:], want[:]) == 1 {
+		sum := secret.Sum()
+		if subtle.ConstantTimeCompare(sum[:], d.hash[:]) == 1 {
 			return d, nil
 		}
 	}
@@ -195,18 +195,16 @@ var errNoWorkspace = Errorf(NotFound, "there is no such workspace")
 // known in the audit log.
 var DeclaredID = token.ZeroID("key")
 
+// declaredKey returns the root key that the configuration gives.
+func declaredKey(root string) Key {
+	return Key{ID: DeclaredID, WorkspaceID: root, Root: true, Name: "LATCHKEY_ROOT_KEY", Enabled: true, Permissions: []string{"*"}, Version: 1}
+}
+
 // Declare returns the record of a root key that the configuration gives. It is
 // stored nowhere.
-func Declare(secret token.Secret, root Workspace, now time.Time) *Record {
-	rec := &Record{
-		Key: Key{
-			ID: DeclaredID, WorkspaceID: root.ID, Root: true, Name: "LATCHKEY_ROOT_KEY", Enabled: true,
-			Permissions: []string{"*"}, AccountID: DeclaredID,
-			Secrets:   []Secret{{ID: token.ZeroID("sec"), Hash: secret.Sum(), CreatedAt: now}},
-			CreatedBy: Creator{Kind: Operator}, CreatedAt: now, UpdatedAt: now, Version: 1,
-		},
-		SecretID: token.ZeroID("sec"), Workspace: root, Live: true, Permissions: []string{"*"},
-	}
-	rec.Prepare()
-	return rec
+func Declare(secret token.Secret, root Workspace) *Record {
+	k := declaredKey(root.ID)
+	r := NewRecord(&Facts{Key: k, Workspace: root, Live: true, Permissions: k.Permissions})
+	r.hash = secret.Sum()
+	return r
 }

@@ -80,7 +80,7 @@ func TestCallersRefused(t *testing.T) {
 // A downed store cannot answer.
 type downed struct{ keys.Store }
 
-func (downed) RecordByHash(context.Context, token.Hash, time.Time) (*keys.Record, error) {
+func (downed) FactsByHash(context.Context, token.Hash, time.Time) (*keys.Facts, error) {
 	return nil, &keys.Error{Code: keys.Unavailable, Message: "the database cannot answer now", Err: errors.New("down")}
 }
 
@@ -112,7 +112,7 @@ func TestOutageIsNoRefusal(t *testing.T) {
 	ws, err := h.store.Workspace(ctx, keys.RootPath)
 	h.ok(err)
 	declared := token.New("a declared root key of forty characters.")
-	h.verifier.Declared = keys.Declare(declared, ws, h.clock())
+	h.verifier.Declared = keys.Declare(declared, ws)
 	_, err = h.verifier.Authenticate(ctx, declared, "acme", keys.Origin{})
 	h.refused("acting in a workspace", err, keys.Unavailable)
 	h.verifier.Records = warm
@@ -209,7 +209,7 @@ func TestHolder(t *testing.T) {
 	h := newHome(t)
 	k, secret := h.create(keys.KeySettings{Permissions: keys.Some([]string{"keys.*.read"})})
 	by, err := h.verifier.Holder(t.Context(), secret, keys.Origin{RequestID: "r"})
-	if err != nil || by.Kind != keys.Holder || by.ID != k.ID || by.Record.Key.ID != k.ID || by.Origin.RequestID != "r" {
+	if err != nil || by.Kind != keys.Holder || by.ID != k.ID || by.Record.ID() != k.ID || by.Origin.RequestID != "r" {
 		t.Errorf("an ordinary key: %+v %v", by, err)
 	}
 	if by.May(keys.ResKeys, "*", "read") {
@@ -286,4 +286,34 @@ func TestOwnKeys(t *testing.T) {
 	h.policy(func(p *keys.Policy) { p.SelfList = false })
 	_, err = ids(mine)
 	h.refused("where the keyspace forbids it", err, keys.Forbidden)
+}
+
+// TestOwnKey reads the key that an actor calls by: an ordinary one, a root key,
+// one that the configuration gives, and one that is gone.
+func TestOwnKey(t *testing.T) {
+	h := newHome(t)
+	k, secret := h.create(keys.KeySettings{Name: keys.Some(ptr("mine"))})
+	by, err := h.verifier.Holder(t.Context(), secret, keys.Origin{})
+	h.ok(err)
+	got, err := h.manager.OwnKey(t.Context(), by)
+	if err != nil || got.ID != k.ID || got.Name != "mine" || len(got.Secrets) != 1 {
+		t.Errorf("an ordinary key: %+v, %v", got, err)
+	}
+	if got, err = h.manager.OwnKey(t.Context(), h.root); err != nil || got.ID != h.root.ID || !got.Root {
+		t.Errorf("a root key: %+v, %v", got, err)
+	}
+	ws, err := h.store.Workspace(t.Context(), keys.RootPath)
+	h.ok(err)
+	declared := token.New("a secret of at least 32 characters")
+	h.verifier.Declared = keys.Declare(declared, ws)
+	root, err := h.verifier.Authenticate(t.Context(), declared, "", keys.Origin{})
+	h.ok(err)
+	if got, err = h.manager.OwnKey(t.Context(), root); err != nil || got.ID != keys.DeclaredID || !got.Root || got.Version != 1 {
+		t.Errorf("a declared key: %+v, %v", got, err)
+	}
+	h.ok(h.manager.DeleteKey(t.Context(), h.root, k.ID, keys.Match{}))
+	_, err = h.manager.OwnKey(t.Context(), by)
+	h.refused("a key that is gone", err, keys.Unauthenticated)
+	_, err = h.manager.OwnKey(t.Context(), keys.Actor{})
+	h.refused("no key", err, keys.Unauthenticated)
 }

@@ -10,7 +10,7 @@ import (
 
 // needsNothing are the methods of the manager that are for the holder of any
 // key, and of that key alone.
-var needsNothing = []string{"EndSelf", "OwnKeys"}
+var needsNothing = []string{"EndSelf", "OwnKey", "OwnKeys"}
 
 // needsMore are the methods that tests of their own authorize.
 var needsMore = []string{"DeclareKeyspaces", "ReplaceIdentity", "KeyBySecret", "Referents"}

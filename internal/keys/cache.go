@@ -36,6 +36,7 @@ type Cache struct {
 
 	loads    chan struct{} // a slot for each look-up in the store
 	prefixes prefixTable
+	scopes   scopeTable
 
 	mu         sync.RWMutex
 	workspaces map[string]knownWorkspace // what they were found by → workspace
@@ -115,17 +116,24 @@ func (c *Cache) load(ctx context.Context, hash *token.Hash, now time.Time) (*Rec
 		return nil, &Error{Code: Unavailable, Message: "too many look-ups at once", Err: ctx.Err()}
 	}
 	seq := c.seq.Load() // before the reading, so that a change during it counts
-	rec, err := c.store.RecordByHash(ctx, *hash, now)
+	facts, err := c.store.FactsByHash(ctx, *hash, now)
 	if err != nil {
 		return nil, err
 	}
-	rec.hash = *hash
-	rec.fence = fenceMark{readAt: seq, key: fenceOf(rec.Key.ID)}
+	rec := NewRecord(facts)
+	c.admit(rec, *hash, seq)
+	return rec, nil
+}
+
+// admit makes a record that was read after so many changes one of the cache's.
+func (c *Cache) admit(rec *Record, hash token.Hash, seq uint64) {
+	rec.Scope = c.scopes.share(rec.Scope)
+	rec.hash = hash
+	rec.fence = fenceMark{readAt: seq, key: fenceOf(rec.ID())}
 	rec.fence.owner = rec.fence.key
 	if rec.Owner != nil {
 		rec.fence.owner = fenceOf(rec.Owner.ID)
 	}
-	return rec, nil
 }
 
 // fresh reports whether nothing that the record tells of has changed since. A

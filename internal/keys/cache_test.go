@@ -20,13 +20,13 @@ type watched struct {
 	pause            func() // after a reading, before it is handed on; nil: none
 }
 
-func (s *watched) RecordByHash(ctx context.Context, hash token.Hash, now time.Time) (*keys.Record, error) {
+func (s *watched) FactsByHash(ctx context.Context, hash token.Hash, now time.Time) (*keys.Facts, error) {
 	s.reads.Add(1)
 	n := s.now.Add(1)
 	defer s.now.Add(-1)
 	for old := s.most.Load(); n > old && !s.most.CompareAndSwap(old, n); old = s.most.Load() {
 	}
-	rec, err := s.Store.RecordByHash(ctx, hash, now)
+	rec, err := s.Store.FactsByHash(ctx, hash, now)
 	if s.pause != nil {
 		s.pause()
 	}

@@ -22,7 +22,7 @@ type facet struct {
 	name        string
 	begun, done atomic.Int64
 	change      func(n int64) error
-	shown       func(*keys.Record) int64
+	shown       func(*keys.Verification) int64
 }
 
 // A watchman asks about a secret and holds the answers against facets.
@@ -49,7 +49,7 @@ func (w *watchman) ask() {
 		return
 	}
 	for i, f := range w.facets {
-		if n := f.shown(v.Record); n < done[i] || n > f.begun.Load() {
+		if n := f.shown(&v); n < done[i] || n > f.begun.Load() {
 			w.Errorf("%s: the answer is from change %d; when it was asked for change %d was done, and now %d has begun", f.name, n, done[i], f.begun.Load())
 		}
 	}
@@ -65,7 +65,7 @@ func outcomeOf(rec *keys.Record) keys.Outcome {
 		return keys.WorkspaceDisabled
 	case !rec.Owner.Enabled:
 		return keys.OwnerDisabled
-	case !rec.Key.Enabled:
+	case !rec.Enabled:
 		return keys.Disabled
 	}
 	return keys.Valid
@@ -100,30 +100,30 @@ func facetsOf(h *home, in keys.Actor, id string) []*facet {
 		return err
 	}
 	return []*facet{
-		{name: "the key", shown: func(r *keys.Record) int64 { return stamp(r.Key.Name) }, change: func(n int64) error {
+		{name: "the key", shown: func(v *keys.Verification) int64 { return stamp(v.Record.Name()) }, change: func(n int64) error {
 			return update(keys.KeySettings{Name: keys.Some(ptr(text(n))), Enabled: keys.Some(n%2 == 0)})
 		}},
-		{name: "its permissions", shown: func(r *keys.Record) int64 { return stampOf(r.Permissions, "own.") }, change: func(n int64) error {
+		{name: "its permissions", shown: func(v *keys.Verification) int64 { return stampOf(v.Record.Permissions, "own.") }, change: func(n int64) error {
 			_, err := h.manager.ChangePermissions(ctx, in, id, keys.Delta{Add: []string{"own." + text(n)}, Remove: []string{"own." + text(n-1)}})
 			return err
 		}},
-		{name: "its role", shown: func(r *keys.Record) int64 { return stampOf(r.Permissions, "role.") }, change: func(n int64) error {
+		{name: "its role", shown: func(v *keys.Verification) int64 { return stampOf(v.Record.Permissions, "role.") }, change: func(n int64) error {
 			_, err := h.manager.UpdateRole(ctx, in, "role", func(r *keys.Role) error { r.Permissions = []string{"role." + text(n)}; return nil }, keys.Match{})
 			return err
 		}},
-		{name: "its owner", shown: func(r *keys.Record) int64 { return stamp(r.Owner.Meta) }, change: func(n int64) error {
+		{name: "its owner", shown: func(v *keys.Verification) int64 { return stamp(v.Record.Owner.Meta) }, change: func(n int64) error {
 			_, err := h.manager.UpdateIdentity(ctx, in, "owner", func(i *keys.Identity) error { i.Meta, i.Enabled = text(n), n%2 == 0; return nil }, keys.Match{})
 			return err
 		}},
-		{name: "its keyspace", shown: func(r *keys.Record) int64 { return stamp(r.Keyspace.Name) }, change: func(n int64) error {
+		{name: "its keyspace", shown: func(v *keys.Verification) int64 { return stamp(v.Record.Keyspace.Name) }, change: func(n int64) error {
 			_, err := h.manager.UpdateKeyspace(ctx, in, "default", func(ks *keys.Keyspace) error { ks.Name = text(n); return nil }, keys.Match{})
 			return err
 		}},
-		{name: "its workspace", shown: func(r *keys.Record) int64 { return stamp(r.Workspace.Name) }, change: func(n int64) error {
+		{name: "its workspace", shown: func(v *keys.Verification) int64 { return stamp(v.Record.Workspace.Name) }, change: func(n int64) error {
 			_, err := h.manager.UpdateWorkspace(ctx, h.root, in.Path, func(ws *keys.Workspace) error { ws.Name, ws.Enabled = text(n), n%2 == 0; return nil }, keys.Match{})
 			return err
 		}},
-		{name: "its credits", shown: func(r *keys.Record) int64 { return r.Key.Credits.Remaining - 1000 }, change: func(n int64) error {
+		{name: "its credits", shown: func(v *keys.Verification) int64 { return v.Credits.Remaining - 1000 }, change: func(n int64) error {
 			_, err := h.manager.ChangeCredits(ctx, in, id, keys.CreditSet, n+1000)
 			return err
 		}},

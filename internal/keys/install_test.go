@@ -194,7 +194,7 @@ func TestDeclaredRoot(t *testing.T) {
 		t.Errorf("%d root keys were made", len(i.kept))
 	}
 	secret := token.New("a declared root key of forty characters.")
-	i.verifier.Declared = keys.Declare(secret, ws, i.clock())
+	i.verifier.Declared = keys.Declare(secret, ws)
 	by := i.actor(secret, "")
 	_, _, err = i.manager.CreateKey(t.Context(), by, keys.NewKey{})
 	i.ok(err)

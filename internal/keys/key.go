@@ -2,6 +2,7 @@ package keys
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -135,18 +136,11 @@ func (k *Key) LiveSecrets(now time.Time) []Secret {
 	return out
 }
 
-// AllowsAddr reports whether the key may be used from an address.
-func (k *Key) AllowsAddr(a netip.Addr) bool {
-	if len(k.AllowedIPs) == 0 {
-		return true
-	}
+// allowsAddr reports whether a key with these ranges may be used from an
+// address. One without any may be used from everywhere.
+func allowsAddr(ranges []netip.Prefix, a netip.Addr) bool {
 	a = a.Unmap().WithZone("") // no range has a zone
-	for _, p := range k.AllowedIPs {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
+	return len(ranges) == 0 || slices.ContainsFunc(ranges, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // A KeyFilter selects keys. The zero filter selects all ordinary keys of the

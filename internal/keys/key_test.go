@@ -58,24 +58,32 @@ func TestExtra(t *testing.T) {
 	}
 }
 
-// TestRendered renders a record for two dialects: the first one's is kept, and
-// goes with the record when the key changes.
-func TestRendered(t *testing.T) {
+// TestAppendRendered renders the record of a key with metadata for two dialects:
+// the first one's is kept, and goes with the record when the key changes. That
+// of a plain key is not kept.
+func TestAppendRendered(t *testing.T) {
 	h := newHome(t)
-	k, secret := h.create(keys.KeySettings{Name: keys.Some(ptr("before"))})
+	k, secret := h.create(keys.KeySettings{Name: keys.Some(ptr("before")), Meta: keys.Some(`{"a":1}`)})
+	_, plain := h.create(keys.KeySettings{Name: keys.Some(ptr("plain"))})
 	made := 0
-	render := func(rec *keys.Record) []byte { made++; return []byte(rec.Key.Name) }
+	render := func(b []byte, rec *keys.Record) []byte { made++; return append(b, rec.Name()...) }
 	for n, step := range []struct {
 		dialect, want string
 		made          int
 	}{{"a", "before", 1}, {"a", "before", 1}, {"b", "before", 2}, {"b", "before", 3}, {"a", "before", 3}} {
 		rec := h.verify(keys.VerifyRequest{Secret: secret}).Record
-		if got := string(rec.Rendered(step.dialect, render)); got != step.want || made != step.made {
+		if got := string(rec.AppendRendered([]byte(">"), step.dialect, render)); got != ">"+step.want || made != step.made {
 			t.Errorf("step %d: %s, made %d times; want %s, %d", n, got, made, step.want, step.made)
 		}
 	}
 	h.update(k.ID, keys.KeySettings{Name: keys.Some(ptr("after"))})
-	if got := string(h.verify(keys.VerifyRequest{Secret: secret}).Record.Rendered("a", render)); got != "after" {
+	if got := string(h.verify(keys.VerifyRequest{Secret: secret}).Record.AppendRendered(nil, "a", render)); got != "after" {
 		t.Errorf("after a change: %s", got)
+	}
+	for n := range 2 {
+		before := made
+		if got := string(h.verify(keys.VerifyRequest{Secret: plain}).Record.AppendRendered(nil, "a", render)); got != "plain" || made != before+1 {
+			t.Errorf("a plain key, time %d: %s, made %d times", n, got, made-before)
+		}
 	}
 }

@@ -46,7 +46,7 @@ func (r *Record) lease(spends []ratelimit.Spend, ttl time.Duration, now time.Tim
 			continue
 		}
 		leases = append(leases, ratelimit.Lease{
-			ID: token.NewID("lease"), Counter: sp.Counter, Scope: r.Key.KeyspaceID, ExpiresAt: until,
+			ID: token.NewID("lease"), Counter: sp.Counter, Scope: r.Keyspace.ID, ExpiresAt: until,
 		})
 		sp.Lease = &leases[len(leases)-1]
 	}

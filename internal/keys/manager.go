@@ -60,11 +60,11 @@ func (m *Manager) KeyBySecret(ctx context.Context, by Actor, secret token.Secret
 	if err := by.Need(ResKeys, "", "read"); err != nil {
 		return Key{}, err
 	}
-	rec, err := m.Store.RecordByHash(ctx, secret.Sum(), m.Clock())
+	facts, err := m.Store.FactsByHash(ctx, secret.Sum(), m.Clock())
 	if err != nil {
 		return Key{}, err
 	}
-	k, err := m.Key(ctx, by, rec.Key.ID)
+	k, err := m.Key(ctx, by, facts.Key.ID)
 	if Is(err, Forbidden) {
 		err = Errorf(NotFound, "no such key")
 	}
@@ -128,17 +128,35 @@ func (m *Manager) Keys(ctx context.Context, by Actor, q KeyQuery) ([]Key, int, e
 	return m.list(ctx, by.WorkspaceID, f)
 }
 
+// OwnKey returns the key by which the actor calls.
+func (m *Manager) OwnKey(ctx context.Context, by Actor) (Key, error) {
+	if by.Record == nil {
+		return Key{}, Errorf(Unauthenticated, "a key is needed")
+	}
+	if by.ID == DeclaredID {
+		return declaredKey(by.Record.Workspace.ID), nil
+	}
+	k, err := m.Store.Key(ctx, by.Record.Workspace.ID, by.ID)
+	if Is(err, NotFound) { // gone since it was presented
+		err = noCaller(KeyNotFound, "this key is not known")
+	}
+	if err != nil {
+		return Key{}, err
+	}
+	return m.asOf(k, m.Clock()), nil
+}
+
 // OwnKeys lists the keys of the owner whose key the actor holds: those without
 // owner where it has none. The keyspace of that key may forbid it.
 func (m *Manager) OwnKeys(ctx context.Context, by Actor, f KeyFilter) ([]Key, int, error) {
 	rec := by.Record
-	if rec == nil || rec.Key.Root { // a root key has no owner and lists by its grants
+	if rec == nil || rec.root { // a root key has no owner and lists by its grants
 		return nil, 0, Errorf(Unauthenticated, "an ordinary key is needed")
 	}
 	if !rec.Keyspace.Policy.SelfList {
 		return nil, 0, Errorf(Forbidden, "the keyspace of this key does not let its holders list keys")
 	}
-	f.Root, f.KeyspaceIDs, f.OwnerID, f.NoOwner = false, nil, rec.Key.Owner.ID, rec.Key.Owner.ID == ""
+	f.Root, f.KeyspaceIDs, f.OwnerID, f.NoOwner = false, nil, rec.OwnerID(), rec.Owner == nil
 	f.Now = m.Clock()
 	return m.list(ctx, rec.Workspace.ID, f)
 }
@@ -179,9 +197,9 @@ func (m *Manager) DeleteKey(ctx context.Context, by Actor, id string, match Matc
 // still is. One that is gone already is no fault.
 func (m *Manager) Purge(ctx context.Context, rec *Record) error {
 	now := m.Clock()
-	ev := event(OperatorIn(rec.Workspace), "key.delete", Ref{"key", rec.Key.ID}, now)
-	err := m.Store.DeleteKey(ctx, rec.Key.WorkspaceID, rec.Key.ID, func(k *Key) error {
-		if !k.purgeable(rec.Keyspace.Policy.Purge, k.Credits, now) {
+	ev := event(OperatorIn(rec.Workspace), "key.delete", Ref{"key", rec.ID()}, now)
+	err := m.Store.DeleteKey(ctx, rec.Workspace.ID, rec.ID(), func(k *Key) error {
+		if !rec.Keyspace.Policy.Purge.due(k.Expired(now), k.Credits) {
 			return errStays
 		}
 		return nil
@@ -203,12 +221,12 @@ func (m *Manager) EndSelf(ctx context.Context, by Actor, match Match) error {
 	if by.ID == DeclaredID {
 		return Errorf(Conflict, "this root key is given by the configuration (LATCHKEY_ROOT_KEY) and ends when that changes")
 	}
-	k := &by.Record.Key
+	home, id := by.Record.Workspace.ID, by.Record.ID()
 	check := func(k *Key) error { return match.check(k.Version) }
-	if !k.Root {
-		return m.Store.DeleteKey(ctx, k.WorkspaceID, k.ID, check, event(by, "key.delete", Ref{"key", k.ID}, m.Clock()))
+	if !by.Record.root {
+		return m.Store.DeleteKey(ctx, home, id, check, event(by, "key.delete", Ref{"key", id}, m.Clock()))
 	}
-	return m.deleteRoot(ctx, by, k.WorkspaceID, k.ID, check)
+	return m.deleteRoot(ctx, by, home, id, check)
 }
 
 // keepOneRoot refuses to lose the last root key that can do everything.

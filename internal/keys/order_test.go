@@ -341,7 +341,7 @@ func TestDeclaredRootIsNoKey(t *testing.T) {
 	secret := token.New("a declared root key of forty characters.")
 	ws, err := h.store.Workspace(t.Context(), keys.RootPath)
 	h.ok(err)
-	h.verifier.Declared = keys.Declare(secret, ws, h.clock())
+	h.verifier.Declared = keys.Declare(secret, ws)
 	if o := h.outcome(secret); o != keys.KeyNotFound {
 		t.Errorf("the declared root key is %v", o)
 	}

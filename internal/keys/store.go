@@ -38,10 +38,10 @@ type Store interface {
 
 // VerifyStore is the storage that verification reads.
 type VerifyStore interface {
-	// RecordByHash must return all that a verification needs of the key with a
+	// FactsByHash must return all that a verification needs of the key with a
 	// live secret of that hash, as of one moment, or a NotFound error. A
 	// secret that has ended is not found.
-	RecordByHash(ctx context.Context, hash token.Hash, now time.Time) (*Record, error)
+	FactsByHash(ctx context.Context, hash token.Hash, now time.Time) (*Facts, error)
 
 	// Observe must call fn for every change, after it is committed and before
 	// the method that made it returns.

@@ -60,3 +60,9 @@ func (r *Record) Tally() *Tally { return (*Tally)(atomic.LoadPointer(&r.tally)) 
 
 // SetTally says where the record's next uses are to be counted.
 func (r *Record) SetTally(t *Tally) { atomic.StorePointer(&r.tally, unsafe.Pointer(t)) }
+
+// DropTally lets go of a tally that is closed, unless another has taken its
+// place.
+func (r *Record) DropTally(t *Tally) {
+	atomic.CompareAndSwapPointer(&r.tally, unsafe.Pointer(t), nil)
+}

@@ -148,7 +148,7 @@ func TestEndSecret(t *testing.T) {
 	stale := keys.Match{Given: true, Versions: []int64{k.Version - 1}}
 	h.refused("another version", h.manager.EndSecret(ctx, h.root, k.ID, oldID, stale), keys.Precondition)
 	h.refused("without the grant", h.manager.EndSecret(ctx, h.granted("keys.*.update"), k.ID, oldID, keys.Match{}), keys.Forbidden)
-	h.refused("another's secret", h.manager.EndSecret(ctx, h.root, k.ID, h.root.Record.SecretID, keys.Match{}), keys.NotFound)
+	h.refused("another's secret", h.manager.EndSecret(ctx, h.root, k.ID, h.root.Record.SecretID(), keys.Match{}), keys.NotFound)
 	h.ok(h.manager.EndSecret(ctx, h.root, k.ID, freshID, keys.Match{}))
 	if o, f := h.outcome(old), h.outcome(fresh); o != keys.Valid || f != keys.KeyNotFound {
 		t.Errorf("the old secret is %v and the new one %v", o, f)

@@ -200,16 +200,16 @@ func (vr *Verifier) purge(ctx context.Context, v *Verification) error {
 	if p := &v.Record.Keyspace.Policy.Purge; vr.Purge == nil || v.Outcome == Valid || !p.Expired && !p.UsedUp {
 		return nil
 	}
-	if !v.Record.Key.purgeable(v.Record.Keyspace.Policy.Purge, v.Credits, v.At) {
+	if !v.Record.Keyspace.Policy.Purge.due(v.Record.expired(v.At), v.Credits) {
 		return nil
 	}
 	return vr.Purge(ctx, v.Record)
 }
 
-// purgeable reports whether a policy lets the key go: it has expired, or has
-// no credits left and none that come back.
-func (k *Key) purgeable(p PurgePolicy, c *Credits, now time.Time) bool {
-	return p.Expired && k.Expired(now) || p.UsedUp && c != nil && c.Remaining == 0 && c.Refill == nil
+// due reports whether the policy lets a key go: it has expired, or has no
+// credits left and none that come back.
+func (p PurgePolicy) due(expired bool, c *Credits) bool {
+	return p.Expired && expired || p.UsedUp && c != nil && c.Remaining == 0 && c.Refill == nil
 }
 
 // visible reports whether the actor may learn that the key is there.
@@ -218,9 +218,9 @@ func (vr *Verifier) visible(by *Actor, rec *Record) bool {
 	case Public:
 		return rec.Keyspace.Policy.VerifyWithoutRootKey
 	case Holder:
-		return by.Record != nil && by.Record.Key.ID == rec.Key.ID
+		return by.Record != nil && by.Record.ID() == rec.ID()
 	}
-	return rec.Key.WorkspaceID == by.WorkspaceID && by.May(ResKeys, rec.Key.KeyspaceID, "verify")
+	return rec.Workspace.ID == by.WorkspaceID && by.May(ResKeys, rec.Keyspace.ID, "verify")
 }
 
 // check runs the checks that take nothing.
@@ -228,19 +228,18 @@ func (vr *Verifier) check(rec *Record, req *VerifyRequest, now time.Time) Outcom
 	if rec.openAt(now) && req.Keyspace == "" && req.Query.IsZero() {
 		return Valid // what follows would find the same; this reads less of the record
 	}
-	k := &rec.Key
 	switch {
 	case !rec.Live:
 		return WorkspaceDisabled
 	case rec.Owner != nil && !rec.Owner.Enabled:
 		return OwnerDisabled
-	case !k.Enabled:
+	case !rec.Enabled:
 		return Disabled
 	case req.Keyspace != "" && req.Keyspace != rec.Keyspace.ID && req.Keyspace != rec.Keyspace.Slug:
 		return WrongKeyspace
-	case k.Expired(now):
+	case rec.expired(now):
 		return Expired
-	case len(k.AllowedIPs) > 0 && !k.AllowsAddr(req.Addr):
+	case !allowsAddr(rec.AllowedIPs, req.Addr):
 		return AddressRefused
 	case !req.Query.IsZero() && !req.Query.Allows(rec.Permissions, rec.Keyspace.Policy.PermissionWildcards):
 		return InsufficientPermissions
@@ -258,7 +257,7 @@ func (vr *Verifier) take(ctx context.Context, v *Verification, req *VerifyReques
 	if v.Record.leasing {
 		spends, v.Leases = v.Record.lease(spends, req.LeaseTTL, v.At)
 	}
-	if v.Record.charged || req.SpendMicros > 0 || req.Reserve != nil {
+	if v.Record.charged() || req.SpendMicros > 0 || req.Reserve != nil {
 		return vr.takeAll(ctx, v, req, spends)
 	}
 	if len(spends) == 0 {
@@ -309,7 +308,7 @@ func (vr *Verifier) takeAll(ctx context.Context, v *Verification, req *VerifyReq
 	}
 	c := Charge{
 		Credits: 1, Clamp: req.Clamp, Micros: req.SpendMicros,
-		Metered: v.Record.Key.Credits != nil, Bounded: v.Record.Key.Budget() != nil,
+		Metered: v.Record.metered, Bounded: v.Record.bounded,
 	}
 	if req.Cost != nil {
 		c.Credits = max(*req.Cost, 0)
@@ -317,7 +316,7 @@ func (vr *Verifier) takeAll(ctx context.Context, v *Verification, req *VerifyReq
 	if req.Reserve != nil {
 		c.Hold = reserve(*req.Reserve, req.ReserveTTL, at)
 	}
-	account, took, outcome, err := vr.Ledger.Use(ctx, v.Record.Key.AccountID, c, limits, at)
+	account, took, outcome, err := vr.Ledger.Use(ctx, v.Record.AccountID(), c, limits, at)
 	if err != nil {
 		return cmp.Or(give(), err)
 	}
@@ -359,10 +358,10 @@ func (vr *Verifier) lookLimits(ctx context.Context, v *Verification, spends []ra
 }
 
 func (vr *Verifier) lookAccount(ctx context.Context, v *Verification) (err error) {
-	if !v.Record.charged {
+	if !v.Record.charged() {
 		return nil
 	}
-	v.Account, err = vr.Ledger.Account(ctx, v.Record.Key.AccountID, v.At)
+	v.Account, err = vr.Ledger.Account(ctx, v.Record.AccountID(), v.At)
 	return err
 }
 
@@ -386,7 +385,7 @@ func (r *Record) spendsFor(req *VerifyRequest) ([]ratelimit.Spend, error) {
 		switch {
 		case l.Inline():
 			s := ratelimit.Spend{Cost: l.Cost, Limit: l.limit(), Most: MaxInline, Counter: ratelimit.Counter{
-				Workspace: r.Workspace.ID, Name: l.Name, Owner: inlineOwner + r.Key.ID, Window: l.Window.Duration(),
+				Workspace: r.Workspace.ID, Name: l.Name, Owner: inlineOwner + r.ID(), Window: l.Window.Duration(),
 			}}
 			if j >= 0 {
 				spends[j] = s // the request's own limit takes the place of one by that name

@@ -125,7 +125,7 @@ func Open(ctx context.Context, cfg Config, o Options) (_ *Server, err error) {
 	s.restoreCounters()
 	verifier := &keys.Verifier{Records: s.cache, Limiter: s.limiter, Ledger: ledger, Recorder: s.usage, Clock: s.clock, Purge: s.manager.Purge}
 	if !cfg.RootKey.IsZero() {
-		verifier.Declared = keys.Declare(cfg.RootKey, root, s.clock())
+		verifier.Declared = keys.Declare(cfg.RootKey, root)
 	}
 
 	// 3. The dialects.

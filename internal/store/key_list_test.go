@@ -30,7 +30,7 @@ func TestListsHaveIndexes(t *testing.T) {
 			t.Errorf("%+v is not found by %s:\n%s", f, index, plan)
 		}
 	}
-	if plan := explain(t, s, recordQuery, []any{make([]byte, 32), int64(0)}); strings.Contains(plan, "SCAN") {
+	if plan := explain(t, s, factsQuery, []any{make([]byte, 32), int64(0)}); strings.Contains(plan, "SCAN") {
 		t.Errorf("a record is looked for in whole tables:\n%s", plan)
 	}
 }

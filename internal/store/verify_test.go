@@ -48,29 +48,29 @@ func bench(b testing.TB, n int) (*Store, []keys.Key) {
 	return s, all
 }
 
-func BenchmarkRecordByHash(b *testing.B) {
+func BenchmarkFactsByHash(b *testing.B) {
 	s, all := bench(b, 100)
 	now := time.Now()
 	i := 0
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := s.RecordByHash(b.Context(), all[i%len(all)].Secrets[0].Hash, now); err != nil {
+		if _, err := s.FactsByHash(b.Context(), all[i%len(all)].Secrets[0].Hash, now); err != nil {
 			b.Fatal(err)
 		}
 		i++
 	}
 }
 
-// TestRecordByHashAllocates bounds what a look-up costs; it measures 302.
-func TestRecordByHashAllocates(t *testing.T) {
+// TestFactsByHashAllocates bounds what a look-up costs; it measures 302.
+func TestFactsByHashAllocates(t *testing.T) {
 	s, all := bench(t, 1)
 	n := testing.AllocsPerRun(100, func() {
-		if _, err := s.RecordByHash(context.Background(), all[0].Secrets[0].Hash, time.Now()); err != nil {
+		if _, err := s.FactsByHash(context.Background(), all[0].Secrets[0].Hash, time.Now()); err != nil {
 			t.Error(err)
 		}
 	})
 	if n > 350 {
-		t.Errorf("RecordByHash allocates %v times, want 350 at most", n)
+		t.Errorf("FactsByHash allocates %v times, want 350 at most", n)
 	}
 }
 
@@ -78,7 +78,7 @@ func BenchmarkRecordByUnknownHash(b *testing.B) {
 	s, _ := bench(b, 1)
 	now := time.Now()
 	for b.Loop() {
-		if _, err := s.RecordByHash(b.Context(), token.Hash{1}, now); !keys.Is(err, keys.NotFound) {
+		if _, err := s.FactsByHash(b.Context(), token.Hash{1}, now); !keys.Is(err, keys.NotFound) {
 			b.Fatal(err)
 		}
 	}

@@ -20,13 +20,10 @@ func records(n int) []*keys.Record {
 
 // record returns the record of the i-th key.
 func record(i int) *keys.Record {
-	return &keys.Record{
-		Key: keys.Key{
-			ID: fmt.Sprintf("key_%017d", i), WorkspaceID: "ws_1", KeyspaceID: "ks_1",
-			Owner: keys.Owner{ID: "idn_00000000000000001"},
-		},
-		SecretID: fmt.Sprintf("sec_%017d", i),
-	}
+	return keys.NewRecord(&keys.Facts{
+		Key: keys.Key{ID: fmt.Sprintf("key_%017d", i)}, SecretID: fmt.Sprintf("sec_%017d", i),
+		Workspace: keys.Workspace{ID: "ws_1"}, Keyspace: keys.Keyspace{ID: "ks_1"}, Owner: &keys.Identity{ID: "idn_00000000000000001"},
+	})
 }
 
 func TestCountingAgainAllocatesNothing(t *testing.T) {
@@ -105,4 +102,9 @@ func BenchmarkFirst(b *testing.B) {
 		b.StartTimer()
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(recs)), "ns/use")
+}
+
+// keyOf returns as much of the key of a record as is counted by.
+func keyOf(rec *keys.Record) *keys.Key {
+	return &keys.Key{ID: rec.ID(), WorkspaceID: rec.Workspace.ID, KeyspaceID: rec.Keyspace.ID, Owner: keys.Owner{ID: rec.OwnerID()}}
 }

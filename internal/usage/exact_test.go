@@ -55,7 +55,7 @@ func TestNothingIsLostOrDoubled(t *testing.T) {
 					r.Verified(rec, keys.Valid, []string{"a", fmt.Sprintf("u%d", u)}, took, at)
 				case 1:
 					r.Verified(rec, keys.RateLimited, nil, keys.Charged{}, at)
-					r.Spent(&rec.Key, int64(i%5), at)
+					r.Spent(keyOf(rec), int64(i%5), at)
 				default:
 					r.Verified(rec, keys.Valid, nil, took, at)
 				}
@@ -86,7 +86,7 @@ func wantAll(t *testing.T, s keys.UsageStore, users, uses int, recs []*keys.Reco
 	for u := range users {
 		for i := range uses {
 			at := 14 + (i/100)%4/2
-			name := func(what string) string { return fmt.Sprintf("%d %s %s", at, recs[i%len(recs)].Key.ID, what) }
+			name := func(what string) string { return fmt.Sprintf("%d %s %s", at, recs[i%len(recs)].ID(), what) }
 			took := keys.Charged{Credits: int64(i % 2), Micros: int64(i % 5)}
 			switch (i + u) % 4 {
 			case 1:

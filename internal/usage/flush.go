@@ -124,18 +124,17 @@ func (r *Recorder) collect(s *shard) {
 
 	done := int64(len(tallies))
 	for id, t := range tallies {
-		k := &id.rec.Key
 		n, took, seen := t.Close()
+		id.rec.DropTally(t)
 		if all := (sum{n, took}); all != (sum{}) {
-			r.keep(keys.Count{
-				WorkspaceID: k.WorkspaceID, KeyspaceID: k.KeyspaceID, KeyID: k.ID, OwnerID: k.Owner.ID,
-				Outcome: keys.Outcome(id.outcome), Hour: timeOf(id.hour),
-			}, all)
+			row := countOf(id.rec, keys.Outcome(id.outcome))
+			row.Hour = timeOf(id.hour)
+			r.keep(row, all)
 		}
-		if keys.Outcome(id.outcome) != keys.Valid || id.rec.SecretID == "" { // A key that is declared has no secret in the store.
+		if keys.Outcome(id.outcome) != keys.Valid || id.rec.SecretID() == "" { // A key that is declared has no secret in the store.
 			continue
 		}
-		row := keys.LastUse{KeyID: k.ID, SecretID: id.rec.SecretID}
+		row := keys.LastUse{KeyID: id.rec.ID(), SecretID: id.rec.SecretID()}
 		if before, there := r.uses[row]; seen.After(before) && (there || r.room(1, 1)) {
 			r.uses[row] = seen
 		}

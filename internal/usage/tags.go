@@ -24,19 +24,16 @@ type keyHour struct {
 }
 
 // countApart counts what no record's tally can hold.
-func (r *Recorder) countApart(k *keys.Key, outcome keys.Outcome, tags keys.TagSet, one sum, now time.Time) {
+func (r *Recorder) countApart(id keys.Count, tags keys.TagSet, one sum, now time.Time) {
 	hour := hourOf(now)
-	s := &r.shards[shardOf(k.ID)]
+	s := &r.shards[shardOf(id.KeyID)]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.latest = hour
-	id := keys.Count{
-		WorkspaceID: k.WorkspaceID, KeyspaceID: k.KeyspaceID, KeyID: k.ID, OwnerID: k.Owner.ID,
-		Outcome: outcome, Tags: tags, Hour: timeOf(hour),
-	}
+	id.Tags, id.Hour = tags, timeOf(hour)
 	have := s.apart[id]
 	if have == nil {
-		if tags != "" && !r.known(s, keyHour{k.ID, hour}, tags) {
+		if tags != "" && !r.known(s, keyHour{id.KeyID, hour}, tags) {
 			id.Tags = keys.OtherTags
 		}
 		if have = s.apart[id]; have == nil {

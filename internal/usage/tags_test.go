@@ -40,12 +40,12 @@ func TestUsesAreCountedByTag(t *testing.T) {
 		flush(t, r)
 	}
 	r.Verified(rec, keys.Valid, []string{"a"}, one, hour.Add(time.Hour))
-	r.Spent(&rec.Key, 1000, hour)
-	r.Spent(&rec.Key, -1, hour)
-	r.Spent(&rec.Key, 0, hour)
+	r.Spent(keyOf(rec), 1000, hour)
+	r.Spent(keyOf(rec), -1, hour)
+	r.Spent(keyOf(rec), 0, hour)
 	wantSums(t, r, byTag, "a 9 6 60", "b 6 6 60")
 	wantSums(t, r, keys.UsageFilter{}, "12 9 1089")
-	wantSums(t, r, keys.UsageFilter{KeyID: rec.Key.ID}, "12 9 1089")
+	wantSums(t, r, keys.UsageFilter{KeyID: rec.ID()}, "12 9 1089")
 	wantCount(t, r.store, rec, keys.Valid, 9)
 	if st := r.Stats(); st != (Stats{}) {
 		t.Errorf("Stats = %+v, want none", st)
@@ -60,7 +60,7 @@ func TestATaggedUseIsALastUse(t *testing.T) {
 	r.Verified(rec, keys.Valid, []string{"a"}, keys.Charged{}, hour.Add(time.Minute))
 	r.Verified(rec, keys.Expired, []string{"a"}, keys.Charged{}, hour.Add(time.Hour))
 	flush(t, r)
-	want := keys.LastUse{KeyID: rec.Key.ID, SecretID: rec.SecretID, At: hour.Add(time.Minute)}
+	want := keys.LastUse{KeyID: rec.ID(), SecretID: rec.SecretID(), At: hour.Add(time.Minute)}
 	if len(got) != 1 || got[0] != want {
 		t.Errorf("the last uses are %+v, want %+v", got, want)
 	}

@@ -110,7 +110,7 @@ func (r *Recorder) forget() {
 func (r *Recorder) Verified(rec *keys.Record, outcome keys.Outcome, tags []string, took keys.Charged, now time.Time) {
 	n := int64(1)
 	if len(tags) > 0 {
-		r.countApart(&rec.Key, outcome, keys.NewTagSet(tags), sum{1, took}, now)
+		r.countApart(countOf(rec, outcome), keys.NewTagSet(tags), sum{1, took}, now)
 		if outcome != keys.Valid {
 			return
 		}
@@ -132,13 +132,21 @@ func (r *Recorder) Seen(rec *keys.Record, now time.Time) {
 // Spent adds money that was spent outside of a verification.
 func (r *Recorder) Spent(k *keys.Key, micros int64, now time.Time) {
 	if micros != 0 {
-		r.countApart(k, keys.Valid, "", sum{0, keys.Charged{Micros: micros}}, now)
+		of := keys.Count{WorkspaceID: k.WorkspaceID, KeyspaceID: k.KeyspaceID, KeyID: k.ID, OwnerID: k.Owner.ID}
+		r.countApart(of, "", sum{0, keys.Charged{Micros: micros}}, now)
+	}
+}
+
+// countOf returns what the uses of a key with one outcome are counted by.
+func countOf(rec *keys.Record, outcome keys.Outcome) keys.Count {
+	return keys.Count{
+		WorkspaceID: rec.Workspace.ID, KeyspaceID: rec.Keyspace.ID, KeyID: rec.ID(), OwnerID: rec.OwnerID(), Outcome: outcome,
 	}
 }
 
 func (r *Recorder) note(rec *keys.Record, outcome keys.Outcome, n int64, took keys.Charged, now time.Time) {
 	id := tallyID{rec, hourOf(now), int32(outcome)}
-	s := &r.shards[shardOf(rec.Key.ID)]
+	s := &r.shards[shardOf(rec.ID())]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.tallies[id]

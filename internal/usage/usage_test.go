@@ -53,9 +53,9 @@ var errDown = keys.Errorf(keys.Unavailable, "no database")
 // wantCount checks what the store has of a key in the hour.
 func wantCount(t *testing.T, s keys.UsageStore, rec *keys.Record, o keys.Outcome, want int64) {
 	t.Helper()
-	n, err := s.CountUsage(t.Context(), rec.Key.ID, o, hour, hour.Add(time.Hour))
+	n, err := s.CountUsage(t.Context(), rec.ID(), o, hour, hour.Add(time.Hour))
 	if err != nil || n != want {
-		t.Errorf("CountUsage of %s, %s = %d, %v, want %d", rec.Key.ID, o, n, err, want)
+		t.Errorf("CountUsage of %s, %s = %d, %v, want %d", rec.ID(), o, n, err, want)
 	}
 }
 
@@ -98,7 +98,7 @@ func TestUsesAreCountedByKeyOutcomeAndHour(t *testing.T) {
 		t.Errorf("%d rows were written, want %d: %+v", len(got), want, got)
 	}
 	for _, c := range got {
-		if c.WorkspaceID != "ws_1" || c.KeyspaceID != "ks_1" || c.OwnerID != a.Key.Owner.ID {
+		if c.WorkspaceID != "ws_1" || c.KeyspaceID != "ks_1" || c.OwnerID != a.OwnerID() {
 			t.Errorf("the row %+v does not name the workspace, keyspace and owner", c)
 		}
 	}
@@ -118,15 +118,16 @@ func TestLastUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rec, err := s.RecordByHash(ctx, secret.Sum(), hour)
+	facts, err := s.FactsByHash(ctx, secret.Sum(), hour)
 	if err != nil {
 		t.Fatal(err)
 	}
+	rec := keys.NewRecord(facts)
 	r := New(s)
 	wantUse := func(want time.Time) {
 		t.Helper()
 		flush(t, r)
-		k, err := s.Key(ctx, ws.ID, rec.Key.ID)
+		k, err := s.Key(ctx, ws.ID, rec.ID())
 		if err != nil || !k.LastUsedAt.Equal(want) || !k.Secrets[0].LastUsedAt.Equal(want) {
 			t.Errorf("the key was last used at %v, its secret at %v (%v), want %v", k.LastUsedAt, k.Secrets[0].LastUsedAt, err, want)
 		}
@@ -148,9 +149,7 @@ func TestLastUse(t *testing.T) {
 	}
 	wantUse(hour.Add(10 * time.Second))
 
-	declared := *rec
-	declared.SecretID = ""
-	r.Seen(&declared, hour.Add(time.Minute))
+	r.Seen(keys.Declare(secret, ws), hour.Add(time.Minute)) // the secret of a key that is stored nowhere
 	wantUse(hour.Add(10 * time.Second))
 }
 
@@ -166,7 +165,7 @@ func TestAcceptedSeesWhatWasAnswered(t *testing.T) {
 				r.Verified(rec, keys.Valid, nil, keys.Charged{}, hour)
 				r.Verified(other, keys.Valid, nil, keys.Charged{}, hour)
 				r.Verified(other, keys.Expired, nil, keys.Charged{}, hour)
-				got, err := r.Accepted(t.Context(), other.Key.ID, hour, hour.Add(time.Hour))
+				got, err := r.Accepted(t.Context(), other.ID(), hour, hour.Add(time.Hour))
 				if err != nil || got != n+1 {
 					t.Errorf("Accepted = %d, %v after %d uses", got, err, n+1)
 				}
@@ -180,11 +179,11 @@ func TestAcceptedSeesWhatWasAnswered(t *testing.T) {
 	}
 	wg.Wait()
 	for i := range 2 {
-		if n, err := r.Accepted(t.Context(), record(i).Key.ID, hour, hour.Add(time.Hour)); err != nil || n != 50 {
+		if n, err := r.Accepted(t.Context(), record(i).ID(), hour, hour.Add(time.Hour)); err != nil || n != 50 {
 			t.Errorf("Accepted = %d, %v, want 50", n, err)
 		}
 	}
-	if n, err := r.Accepted(t.Context(), record(10).Key.ID, hour.Add(time.Hour), hour.Add(2*time.Hour)); err != nil || n != 0 {
+	if n, err := r.Accepted(t.Context(), record(10).ID(), hour.Add(time.Hour), hour.Add(2*time.Hour)); err != nil || n != 0 {
 		t.Errorf("Accepted in the hour after = %d, %v, want 0", n, err)
 	}
 }
@@ -223,7 +222,7 @@ func TestFailedWritesAreTriedAgain(t *testing.T) {
 		if err := r.Flush(t.Context()); !keys.Is(err, keys.Unavailable) {
 			t.Fatalf("Flush = %v, want %v", err, errDown)
 		}
-		if _, err := r.Accepted(t.Context(), recs[0].Key.ID, hour, hour.Add(time.Hour)); !keys.Is(err, keys.Unavailable) {
+		if _, err := r.Accepted(t.Context(), recs[0].ID(), hour, hour.Add(time.Hour)); !keys.Is(err, keys.Unavailable) {
 			t.Errorf("Accepted while uses cannot be written: %v, want %v", err, errDown)
 		}
 	}
@@ -248,7 +247,7 @@ func TestOneBadRowDoesNotHoldUpTheRest(t *testing.T) {
 	bad := record(0)
 	refuse := func(counts []keys.Count, uses []keys.LastUse) error {
 		for _, c := range counts {
-			if c.KeyID == bad.Key.ID {
+			if c.KeyID == bad.ID() {
 				return errors.New("a row that cannot be written")
 			}
 		}

@@ -26,7 +26,7 @@ func appendVerification(b []byte, v *keys.Verification, requestID string) []byte
 	if v.Record == nil || v.Outcome == keys.KeyNotFound {
 		return append(b, '}')
 	}
-	b = append(append(b, `,"key":`...), v.Record.Rendered("native", renderKey)...)
+	b = v.Record.AppendRendered(append(b, `,"key":`...), "native", appendKey)
 	if len(v.Limits) > 0 {
 		b = appendLimits(append(b, `,"limits":`...), v.Limits)
 	}
@@ -47,18 +47,15 @@ func appendVerification(b []byte, v *keys.Verification, requestID string) []byte
 	return append(b, '}')
 }
 
-// renderKey is what a verification tells of the key, which is the same until
-// the key changes.
-func renderKey(rec *keys.Record) []byte { return appendKey(nil, rec) }
-
+// appendKey writes what a verification tells of the key, which is the same
+// until the key changes.
 func appendKey(b []byte, rec *keys.Record) []byte {
-	k := &rec.Key
-	b = appendText(append(b, `{"id":`...), k.ID)
+	b = appendText(append(b, `{"id":`...), rec.ID())
 	b = appendText(append(b, `,"keyspace":`...), rec.Keyspace.Slug)
-	b = appendTextOrNull(append(b, `,"name":`...), k.Name)
-	b = appendTextOrNull(append(b, `,"environment":`...), k.Environment)
-	b = strconv.AppendBool(append(b, `,"enabled":`...), k.Enabled)
-	b = appendTime(append(b, `,"expires_at":`...), k.ExpiresAt)
+	b = appendTextOrNull(append(b, `,"name":`...), rec.Name())
+	b = appendTextOrNull(append(b, `,"environment":`...), rec.Environment())
+	b = strconv.AppendBool(append(b, `,"enabled":`...), rec.Enabled)
+	b = appendTime(append(b, `,"expires_at":`...), rec.ExpiresAt())
 	b = append(b, `,"identity":`...)
 	if rec.Owner == nil {
 		b = append(b, "null"...)
@@ -67,9 +64,9 @@ func appendKey(b []byte, rec *keys.Record) []byte {
 		b = appendTextOrNull(append(b, `,"external_id":`...), rec.Owner.ExternalID)
 		b = append(appendRaw(append(b, `,"meta":`...), rec.Owner.Meta), '}')
 	}
-	b = appendRaw(append(b, `,"meta":`...), k.Meta)
+	b = appendRaw(append(b, `,"meta":`...), rec.Meta)
 	b = appendTexts(append(b, `,"permissions":`...), rec.Permissions)
-	b = appendTexts(append(b, `,"roles":`...), k.Roles)
+	b = appendTexts(append(b, `,"roles":`...), rec.Roles)
 	return append(b, '}')
 }
 
@@ -185,7 +182,7 @@ func detail(v *keys.Verification) string {
 	case keys.WrongKeyspace:
 		return "the key belongs to another keyspace"
 	case keys.Expired:
-		return "the key expired at " + v.Record.Key.ExpiresAt.UTC().Format(latchkey.TimeForm)
+		return "the key expired at " + v.Record.ExpiresAt().Format(latchkey.TimeForm)
 	case keys.AddressRefused:
 		return "the key may not be used from this address"
 	case keys.InsufficientPermissions:

@@ -43,7 +43,7 @@ var document = rapid.Custom(func(t *rapid.T) string {
 })
 
 var verification = rapid.Custom(func(t *rapid.T) *keys.Verification {
-	rec := &keys.Record{
+	facts := &keys.Facts{
 		Key: keys.Key{
 			ID: text.Draw(t, "id"), Name: text.Draw(t, "name"), Environment: text.Draw(t, "environment"), Enabled: rapid.Bool().Draw(t, "enabled"),
 			ExpiresAt: noMoment.Draw(t, "expires"), Meta: document.Draw(t, "meta"), Roles: rapid.SliceOfN(text, 0, 3).Draw(t, "roles"),
@@ -52,10 +52,9 @@ var verification = rapid.Custom(func(t *rapid.T) *keys.Verification {
 		Permissions: rapid.SliceOfN(text, 0, 3).Draw(t, "permissions"),
 	}
 	if rapid.Bool().Draw(t, "owned") {
-		rec.Owner = &keys.Identity{ID: text.Draw(t, "owner"), ExternalID: text.Draw(t, "external id"), Meta: document.Draw(t, "owner's meta")}
+		facts.Owner = &keys.Identity{ID: text.Draw(t, "owner"), ExternalID: text.Draw(t, "external id"), Meta: document.Draw(t, "owner's meta")}
 	}
-	rec.Prepare()
-	v := &keys.Verification{Outcome: rapid.SampledFrom(keys.Outcomes).Draw(t, "outcome"), Record: rec, At: moment.Draw(t, "at")}
+	v := &keys.Verification{Outcome: rapid.SampledFrom(keys.Outcomes).Draw(t, "outcome"), Record: keys.NewRecord(facts), At: moment.Draw(t, "at")}
 	for range rapid.IntRange(0, 3).Draw(t, "limits") {
 		v.Limits = append(v.Limits, ratelimit.Decision{
 			Name: text.Draw(t, "limit"), Allowed: rapid.Bool().Draw(t, "allowed"), Max: rapid.Int64Range(1, 1e12).Draw(t, "max"), Remaining: rapid.Int64().Draw(t, "remaining"),
@@ -96,10 +95,9 @@ func asWire(v *keys.Verification, requestID string) latchkey.Verification {
 		return out
 	}
 	rec := v.Record
-	k := &rec.Key
 	out.Key = &latchkey.VerifiedKey{
-		ID: k.ID, Keyspace: rec.Keyspace.Slug, Name: textOrNull(k.Name), Environment: textOrNull(k.Environment), Enabled: k.Enabled,
-		ExpiresAt: wireTime(k.ExpiresAt), Meta: raw(k.Meta), Permissions: append([]string{}, rec.Permissions...), Roles: append([]string{}, k.Roles...),
+		ID: rec.ID(), Keyspace: rec.Keyspace.Slug, Name: textOrNull(rec.Name()), Environment: textOrNull(rec.Environment()), Enabled: rec.Enabled,
+		ExpiresAt: wireTime(rec.ExpiresAt()), Meta: raw(rec.Meta), Permissions: append([]string{}, rec.Permissions...), Roles: append([]string{}, rec.Roles...),
 	}
 	if o := rec.Owner; o != nil {
 		out.Key.Identity = &latchkey.IdentityState{ID: o.ID, ExternalID: textOrNull(o.ExternalID), Meta: raw(o.Meta)}

@@ -2,7 +2,6 @@ package native
 
 import (
 	"net/http"
-	"time"
 
 	"latchkey"
 	"latchkey/internal/httpapi"
@@ -15,10 +14,13 @@ func (d *Dialect) whoami(w http.ResponseWriter, r *http.Request, c *httpapi.Call
 	if err != nil {
 		return err
 	}
-	k := &rec.Key
+	k, err := d.manager.OwnKey(r.Context(), c.Actor)
+	if err != nil {
+		return err
+	}
 	out := latchkey.Whoami{
 		Kind: "key", ID: k.ID, Name: textOrNull(k.Name), Workspace: rec.Workspace.Path, Keyspace: textOrNull(rec.Keyspace.Slug),
-		Identity: wireOwner(k.Owner), Permissions: rec.Permissions, Roles: k.Roles, ExpiresAt: wireTime(k.ExpiresAt), Hint: ownHint(rec, v.At),
+		Identity: wireOwner(k.Owner), Permissions: rec.Permissions, Roles: k.Roles, ExpiresAt: wireTime(k.ExpiresAt), Hint: ownHint(&k, rec),
 	}
 	if k.Root {
 		out.Kind = "root_key"
@@ -34,9 +36,9 @@ func (d *Dialect) whoami(w http.ResponseWriter, r *http.Request, c *httpapi.Call
 }
 
 // ownHint is the hint of the secret that was presented.
-func ownHint(rec *keys.Record, now time.Time) *string {
-	for _, s := range rec.Key.LiveSecrets(now) {
-		if s.ID == rec.SecretID {
+func ownHint(k *keys.Key, rec *keys.Record) *string {
+	for _, s := range k.Secrets {
+		if s.ID == rec.SecretID() {
 			return hint(&s)
 		}
 	}

@@ -77,7 +77,7 @@ type deniedDetails struct {
 func refused(v *keys.Verification) *keys.Error {
 	switch code := verdicts[v.Outcome]; code {
 	case expiredKey:
-		return refuse(code, expiredDetails{stamp(v.Record.Key.ExpiresAt)})
+		return refuse(code, expiredDetails{stamp(v.Record.ExpiresAt())})
 	case keys.Forbidden:
 		return denied(v.Missing.Names(), v.Record)
 	default:

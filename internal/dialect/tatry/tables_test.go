@@ -49,8 +49,9 @@ func TestRefusals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rec := &keys.Record{Permissions: []string{"read"}}
-	rec.Key.ExpiresAt = time.Date(2024, 1, 1, 1, 0, 0, 999e6, time.FixedZone("", 3600))
+	rec := keys.NewRecord(&keys.Facts{
+		Key: keys.Key{ExpiresAt: time.Date(2024, 1, 1, 1, 0, 0, 999e6, time.FixedZone("", 3600))}, Permissions: []string{"read"},
+	})
 	const (
 		invalid = `{"status":"error","error":{"code":"auth_invalid_key","message":"Invalid API key provided","details":{"key_status":"invalid"}}}`
 		expired = `{"status":"error","error":{"code":"auth_expired_key","message":"API key has expired","details":{"expired_at":"2024-01-01T00:00:00Z"}}}`
@@ -134,11 +135,11 @@ func TestRates(t *testing.T) {
 		{"of both", []ratelimit.Limit{limit("1m", 100)}, []ratelimit.Limit{limit("60s", 50), limit("1h", 500)}, 100, 500},
 		{"that do not hold", []ratelimit.Limit{off, named}, nil, unlimited, unlimited},
 	} {
-		rec := &keys.Record{Key: keys.Key{Limits: c.key}}
+		f := keys.Facts{Key: keys.Key{Limits: c.key}}
 		if c.owner != nil {
-			rec.Owner = &keys.Identity{Limits: c.owner}
+			f.Owner = &keys.Identity{Limits: c.owner}
 		}
-		if got := ratesOf(rec); got != (rates{c.minute, c.hour}) {
+		if got := ratesOf(keys.NewRecord(&f)); got != (rates{c.minute, c.hour}) {
 			t.Errorf("limits %s: %+v, want %d and %d", c.name, got, c.minute, c.hour)
 		}
 	}

@@ -110,7 +110,7 @@ const unlimited = 1_000_000
 // ratesOf returns the limits of a minute and of an hour that hold for every
 // use of a key: its own, else its owner's.
 func ratesOf(rec *keys.Record) rates {
-	limits := rec.Key.Limits
+	limits := rec.Limits
 	if rec.Owner != nil {
 		limits = slices.Concat(limits, rec.Owner.Limits)
 	}

@@ -85,6 +85,13 @@ func (d *Dialect) shown(ctx context.Context, by keys.Actor, list []keys.Key) ([]
 	return out, nil
 }
 
+// An identityOf is the identity of a key.
+type identityOf struct {
+	ID         string         `json:"id"`
+	ExternalID string         `json:"externalId"`
+	Meta       jsontext.Value `json:"meta,omitzero"`
+}
+
 // keyOf returns what a key shows by itself.
 func keyOf(k *keys.Key) key {
 	out := key{

@@ -4,52 +4,57 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"latchkey/internal/keys"
 	"latchkey/internal/ratelimit"
 )
 
-// A verified is what a verification tells of the key, which is the same until
-// the key changes.
-type verified struct {
-	KeyID       string         `json:"keyId"`
-	Name        string         `json:"name,omitzero"`
-	OwnerID     string         `json:"ownerId,omitzero"`
-	Meta        jsontext.Value `json:"meta,omitzero"`
-	Expires     *int64         `json:"expires,omitzero"`
-	Enabled     bool           `json:"enabled"`
-	Permissions []string       `json:"permissions"`
-	Roles       []string       `json:"roles"`
-	Environment string         `json:"environment,omitzero"`
-	Identity    *identityOf    `json:"identity,omitzero"`
-}
-
-// An identityOf is the identity of a key.
-type identityOf struct {
-	ID         string         `json:"id"`
-	ExternalID string         `json:"externalId"`
-	Meta       jsontext.Value `json:"meta,omitzero"`
-}
-
-// renderKey writes the members of a verified one after another, without the
-// braces around them.
-func renderKey(rec *keys.Record) []byte {
-	k := &rec.Key
-	out := verified{
-		KeyID: k.ID, Name: k.Name, Meta: rawMeta(k.Meta), Expires: stamp(k.ExpiresAt), Enabled: k.Enabled,
-		Permissions: rec.Permissions, Roles: k.Roles, Environment: k.Environment,
+// appendKey writes the members that tell of the key, which are the same until
+// the key changes. Those that it lacks are left out.
+func appendKey(b []byte, rec *keys.Record) []byte {
+	b = appendText(append(b, `"keyId":`...), rec.ID())
+	if name := rec.Name(); name != "" {
+		b = appendText(append(b, `,"name":`...), name)
 	}
 	if o := rec.Owner; o != nil {
-		out.OwnerID = externalID(o.ID, o.ExternalID)
-		out.Identity = &identityOf{ID: o.ID, ExternalID: out.OwnerID, Meta: orEmpty(o.Meta)}
+		b = appendText(append(b, `,"ownerId":`...), externalID(o.ID, o.ExternalID))
 	}
-	text, err := json.Marshal(out, jsontext.AllowInvalidUTF8(true))
-	if err != nil {
-		panic(err) // which makes it an answer of a fault of ours
+	if rec.Meta != "" {
+		b = append(append(b, `,"meta":`...), rec.Meta...)
 	}
-	return text[1 : len(text)-1]
+	if ms := stamp(rec.ExpiresAt()); ms != nil {
+		b = strconv.AppendInt(append(b, `,"expires":`...), *ms, 10)
+	}
+	b = strconv.AppendBool(append(b, `,"enabled":`...), rec.Enabled)
+	b = appendTexts(append(b, `,"permissions":`...), rec.Permissions)
+	b = appendTexts(append(b, `,"roles":`...), rec.Roles)
+	if environment := rec.Environment(); environment != "" {
+		b = appendText(append(b, `,"environment":`...), environment)
+	}
+	if o := rec.Owner; o != nil {
+		b = appendText(append(b, `,"identity":{"id":`...), o.ID)
+		b = appendText(append(b, `,"externalId":`...), externalID(o.ID, o.ExternalID))
+		b = append(append(append(b, `,"meta":`...), orEmpty(o.Meta)...), '}')
+	}
+	return b
+}
+
+// appendText writes a JSON string; what is no UTF-8 becomes U+FFFD.
+func appendText(b []byte, s string) []byte {
+	b, _ = jsontext.AppendQuote(b, s)
+	return b
+}
+
+func appendTexts(b []byte, list []string) []byte {
+	b = append(b, '[')
+	for i, s := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendText(b, s)
+	}
+	return append(b, ']')
 }
 
 // appendVerification writes the answer to a question.
@@ -57,11 +62,10 @@ func appendVerification(b []byte, v *keys.Verification, req *keys.VerifyRequest,
 	b = strconv.AppendBool(append(b, `{"valid":`...), v.Outcome == keys.Valid)
 	b = append(append(append(b, `,"code":"`...), outcomes[v.Outcome]...), '"')
 	if v.Record != nil && v.Outcome != keys.KeyNotFound {
-		b = append(append(b, ','), v.Record.Rendered(dialectName, renderKey)...)
+		b = v.Record.AppendRendered(append(b, ','), dialectName, appendKey)
 		b = appendFigures(b, v, req)
 	}
-	b, _ = jsontext.AppendQuote(append(b, `,"requestId":`...), requestID)
-	return append(b, '}')
+	return append(appendText(append(b, `,"requestId":`...), requestID), '}')
 }
 
 // appendFigures writes the live figures of the steps that the verification came
@@ -103,7 +107,7 @@ func shownLimit(v *keys.Verification, req *keys.VerifyRequest) *ratelimit.Decisi
 // named by this one.
 func asked(rec *keys.Record, req *keys.VerifyRequest, name string) bool {
 	holds := func(l ratelimit.Limit) bool { return l.Name == name && l.Auto }
-	return slices.ContainsFunc(rec.Key.Limits, holds) ||
+	return slices.ContainsFunc(rec.Limits, holds) ||
 		rec.Owner != nil && slices.ContainsFunc(rec.Owner.Limits, holds) ||
 		slices.ContainsFunc(req.Limits, func(l keys.LimitRequest) bool { return l.Name == name })
 }
