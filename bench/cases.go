@@ -68,6 +68,7 @@ func parseCases(list string) ([]benchCase, error) {
 type latchkey struct {
 	*process
 	rootKey string
+	dataDir string
 }
 
 // startLatchkey starts a server with a setting, unless it runs.
@@ -87,7 +88,8 @@ func (s *stage) startLatchkey(ctx context.Context, setting string) (*latchkey, e
 		return nil, err
 	}
 	rootKey := (rand.Text() + rand.Text())[:40]
-	settings := []string{fmt.Sprintf("LATCHKEY_DATA_DIR=%s/data%d", s.dir, len(s.latchkeys)), "LATCHKEY_ADDR=" + addr, "LATCHKEY_ROOT_KEY=" + rootKey}
+	dataDir := fmt.Sprintf("%s/data%d", s.dir, len(s.latchkeys))
+	settings := []string{"LATCHKEY_DATA_DIR=" + dataDir, "LATCHKEY_ADDR=" + addr, "LATCHKEY_ROOT_KEY=" + rootKey}
 	if setting != "" {
 		settings = append(settings, setting)
 	}
@@ -95,7 +97,7 @@ func (s *stage) startLatchkey(ctx context.Context, setting string) (*latchkey, e
 	if p != nil {
 		s.servers = append(s.servers, p)
 	}
-	l := &latchkey{process: p, rootKey: rootKey}
+	l := &latchkey{process: p, rootKey: rootKey, dataDir: dataDir}
 	s.latchkeys[setting] = l
 	return l, err
 }

@@ -22,6 +22,11 @@
 // tells of waiting at that number of connections, not at a given rate.
 //
 // Every answer is checked for its verdict, and one wrong answer fails the run.
+//
+// A full run ends with a database of a million plain keys: how long latchkey
+// takes from its start on it to the first accepted verification, and how much
+// live memory each key takes that it has verified since, as its garbage
+// collector tells.
 package main
 
 import (
@@ -46,6 +51,7 @@ const (
 	quickBudget = 28 * time.Second
 	fullRounds  = 9
 	quickRounds = 5
+	fullScale   = 1_000_000
 )
 
 func main() {
@@ -83,7 +89,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 		return err
 	}
 	if opts.json {
-		return writeJSON(stdout, result.rows())
+		return writeJSON(stdout, result)
 	}
 	if err := writeTable(stdout, result); err != nil {
 		return err
@@ -112,6 +118,7 @@ type options struct {
 	conns  []int
 	cases  []benchCase // of latchkey; none: hello alone
 	keys   int         // made for each case
+	scale  int         // keys in the database of many; 0: none
 	dir    string      // below which the data directory is made
 	server string      // an executable to use in place of a built one
 
@@ -126,12 +133,13 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.BoolVar(&opts.json, "json", false, "print one JSON array on standard output and nothing else")
-	flags.BoolVar(&quick, "quick", false, "measure for less than 40 s instead of about 150 s")
+	flags.BoolVar(&quick, "quick", false, "measure for less than 40 s instead of about 4 min")
 	flags.IntVar(&opts.rounds, "rounds", 0, "rounds over which medians are taken (default 9, quick 5)")
 	flags.DurationVar(&opts.time, "time", 0, "length of one measurement (default: what the rounds leave)")
 	flags.StringVar(&names, "cases", caseNames(), "cases to measure; hello goes with each, and may stand alone")
 	flags.StringVar(&conns, "conns", "8,64", "numbers of connections")
 	flags.IntVar(&opts.keys, "keys", 1000, "keys made for each case")
+	flags.IntVar(&opts.scale, "scale", 0, "keys in a database on which memory and start are measured (default 1000000, quick none)")
 	flags.StringVar(&opts.dir, "dir", "", "where the data directory is made (default: the system's for temporary files)")
 	flags.StringVar(&opts.server, "server", "", "a latchkey executable to use instead of building one")
 	flags.StringVar(&opts.results, "results", "", "a page to write the results to, if no other flag but -dir is given")
@@ -153,8 +161,11 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	if opts.conns, err = parseConns(conns); err != nil {
 		return opts, err
 	}
-	if opts.rounds < 0 || opts.time < 0 || opts.keys < 1 {
-		return opts, errors.New("-rounds and -time must not be negative, -keys not below 1")
+	if opts.rounds < 0 || opts.time < 0 || opts.keys < 1 || opts.scale < 0 {
+		return opts, errors.New("-rounds, -time and -scale must not be negative, -keys not below 1")
+	}
+	if opts.scale == 0 && !opts.partial {
+		opts.scale = fullScale
 	}
 	opts.schedule(quick)
 	return opts, nil
@@ -215,7 +226,10 @@ func bench(ctx context.Context, opts options, progress io.Writer) (*result, erro
 	if err := stage.measure(ctx, opts, pairs, result); err != nil {
 		return nil, err
 	}
-	return result, nil
+	if opts.scale > 0 {
+		result.scale, err = stage.measureScale(ctx, opts.scale)
+	}
+	return result, err
 }
 
 // stage holds the processes of one run.

@@ -20,6 +20,7 @@ type measurement struct {
 type result struct {
 	machine machine
 	series  []series
+	scale   *scale // nil: not measured
 }
 
 // series is one case at one number of connections, round by round.
@@ -153,7 +154,14 @@ func round(v float64, digits int) float64 {
 	return math.Round(v*scale) / scale
 }
 
-func writeJSON(w io.Writer, rows []row) error {
+func writeJSON(w io.Writer, r *result) error {
+	var rows []any
+	for _, row := range r.rows() {
+		rows = append(rows, row)
+	}
+	if r.scale != nil {
+		rows = append(rows, r.scale)
+	}
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
 	if err := encoder.Encode(rows); err != nil {
@@ -173,6 +181,9 @@ func writeTable(w io.Writer, r *result) error {
 	}
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("write the report: %w", err)
+	}
+	if r.scale != nil {
+		fmt.Fprintf(w, "\n%s\n", r.scale)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -89,25 +90,25 @@ func TestHelloRowIsOverAllItsRounds(t *testing.T) {
 }
 
 func TestJSONHasTheNamedMembers(t *testing.T) {
-	rows := []row{{Case: "plain", Conns: 8, RPS: 450, P50: 1, P99: 2, CPU: 3, RatioRPS: 0.9, RatioCPU: 1.1, client: 7}}
+	r := threeRounds()
+	r.scale = &scale{Case: "scale", Keys: 9, Start: 1.5, Cached: 8, PerKey: 7}
 	var out bytes.Buffer
-	if err := writeJSON(&out, rows); err != nil {
+	if err := writeJSON(&out, r); err != nil {
 		t.Fatal(err)
 	}
 	var got []map[string]any
 	if err := json.Unmarshal(out.Bytes(), &got); err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]any{
-		"case": "plain", "conns": 8.0, "rps": 450.0, "p50_us": 1.0, "p99_us": 2.0,
-		"cpu_us": 3.0, "ratio_rps": 0.9, "ratio_cpu": 1.1,
+	if len(got) != 6 {
+		t.Fatalf("got %s, want 6 objects", out.String())
 	}
-	if len(got) != 1 || len(got[0]) != len(want) {
-		t.Fatalf("got %s, want one object of %d members", out.String(), len(want))
-	}
-	for name, value := range want {
-		if got[0][name] != value {
-			t.Errorf("%s = %v, want %v", name, got[0][name], value)
+	for i, want := range map[int]map[string]any{
+		3: {"case": "plain", "conns": 64.0, "rps": 450.0, "p50_us": 100.0, "p99_us": 300.0, "cpu_us": 30.0, "ratio_rps": 0.9, "ratio_cpu": 1.1},
+		5: {"case": "scale", "keys": 9.0, "start_ms": 1.5, "cached": 8.0, "cached_key_bytes": 7.0},
+	} {
+		if !maps.Equal(got[i], want) {
+			t.Errorf("object %d: %v, want %v", i, got[i], want)
 		}
 	}
 }
@@ -115,16 +116,17 @@ func TestJSONHasTheNamedMembers(t *testing.T) {
 func TestTableShowsEveryRow(t *testing.T) {
 	r := threeRounds()
 	r.machine.sync = 250 * time.Microsecond
+	r.scale = &scale{Keys: 1234, Start: 56, Cached: 78, PerKey: 199}
 	var out bytes.Buffer
 	if err := writeTable(&out, r); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"fdatasync p50 250 µs", "0.900", "1.100"} {
+	for _, want := range []string{"fdatasync p50 250 µs", "0.900", "1.100", "1234 keys", "56 ms", "78 plain keys", "199 bytes"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out.String())
 		}
 	}
-	if got, want := strings.Count(out.String(), "\n"), 3+5; got != want {
+	if got, want := strings.Count(out.String(), "\n"), 3+5+3; got != want {
 		t.Errorf("%d lines, want %d:\n%s", got, want, out.String())
 	}
 }

@@ -115,4 +115,7 @@ server's CPU time for each request, where above 1 is dearer. Client and server s
 		fmt.Fprintf(page, "| %s | %d | %.0f | %.1f | %.1f | %.2f | %.2f | %.3f | %.3f |\n",
 			row.Case, row.Conns, row.RPS, row.P50, row.P99, row.CPU, row.client, row.RatioRPS, row.RatioCPU)
 	}
+	if r.scale != nil {
+		fmt.Fprintf(page, "\n%s\n", r.scale)
+	}
 }

@@ -27,7 +27,7 @@ import (
 type Cache struct {
 	store  Store
 	shards [cacheShards]cacheShard
-	each   int // records in one generation of one shard
+	each   int // plain keys that one generation of one shard has room for
 
 	changing sync.Mutex    // held while a change is told
 	seq      atomic.Uint64 // changes so far
@@ -64,8 +64,9 @@ func fenceOf(id string) uint32 {
 	return uint32(maphash.String(fenceSeed, id) % fenceCount)
 }
 
-// NewCache returns a cache of at most size records, roughly, which reads from
-// store with at most loads look-ups at once.
+// NewCache returns a cache with room for the records of about size plain keys,
+// or fewer of keys that have more to them. It reads from store with at most
+// loads look-ups at once.
 func NewCache(ctx context.Context, store Store, size, loads int) (*Cache, error) {
 	c := &Cache{store: store, each: max(1, size/cacheShards/2), loads: make(chan struct{}, loads)}
 	store.Observe(c.changed)

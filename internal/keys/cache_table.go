@@ -41,7 +41,7 @@ func (s *cacheShard) put(rec *Record, each int) {
 	case slot != nil && slot.Load() != nil:
 		slot.Store(rec)
 		return
-	case young != nil && young.used >= each:
+	case young != nil && young.weight >= each:
 		s.old.Store(young)
 		young = newRecordTable(minTable)
 	case young == nil || 2*(young.used+1) > len(young.slots):
@@ -49,6 +49,7 @@ func (s *cacheShard) put(rec *Record, each int) {
 	}
 	young.find(&rec.hash).Store(rec)
 	young.used++
+	young.weight += 1 + rec.weight
 	s.young.Store(young)
 }
 
@@ -59,7 +60,8 @@ func (s *cacheShard) len() int { return s.young.Load().len() + s.old.Load().len(
 // of the slots are free, and none is freed again.
 type recordTable struct {
 	slots []atomic.Pointer[Record] // a power of two
-	used  int                      // for the writer alone, who holds the shard's lock
+
+	used, weight int // of its records; for the writer alone, who holds the shard's lock
 }
 
 // slotSeeds are random, so that nobody who imports hashes of his own choice can
@@ -110,7 +112,7 @@ func (t *recordTable) grown() *recordTable {
 			larger.find(&rec.hash).Store(rec)
 		}
 	}
-	larger.used = t.used
+	larger.used, larger.weight = t.used, t.weight
 	return larger
 }
 

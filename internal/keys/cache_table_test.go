@@ -2,6 +2,7 @@ package keys
 
 import (
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -10,7 +11,7 @@ import (
 )
 
 func hashed(n uint64) *Record {
-	r := &Record{}
+	r := &Record{Particulars: &plain}
 	for i := range r.hash {
 		r.hash[i] = byte(n >> (8 * (i % 8)))
 	}
@@ -53,12 +54,33 @@ func TestRecordTable(t *testing.T) {
 		if rec == nil || young.get(&rec.hash) != nil {
 			continue
 		}
-		anew := &Record{hash: rec.hash}
+		anew := &Record{hash: rec.hash, Particulars: &plain}
 		s.put(anew, each)
 		if got, old := s.get(&rec.hash); got != anew || old {
 			t.Fatal("the newer record is not the one that is found")
 		}
 		break
+	}
+}
+
+// TestRecordTableWeight fills a shard with records of keys that have much to
+// them: it holds fewer of them.
+func TestRecordTableWeight(t *testing.T) {
+	const each = 1000
+	f := plainFacts()
+	f.Key.Meta = strings.Repeat("m", 10_000)
+	heavy := newParticulars(f)
+	if heavy.weight < 100 || heavy.weight > 110 {
+		t.Fatalf("a key with 10,000 bytes of metadata, kept and rendered, weighs as much as %d plain ones", heavy.weight)
+	}
+	var s cacheShard
+	for n := range uint64(1000) {
+		rec := hashed(n)
+		rec.Particulars = heavy
+		s.put(rec, each)
+	}
+	if n := s.len(); n < each/(heavy.weight+1) || n > 2*(each/(heavy.weight+1)+1) {
+		t.Errorf("it holds %d records", n)
 	}
 }
 

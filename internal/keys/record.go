@@ -60,6 +60,7 @@ type Particulars struct {
 	spends      []ratelimit.Spend // of a call that names no limits
 	grants      []Grant           // of a root key
 	account     string            // what credits and spending are found by; "": the key's id
+	weight      int               // about as many times the room of a plain key's record
 
 	renders   uint32 // by atomic access; what is kept in rendering may be read where it is [rendered]
 	renderer  string // the dialect that rendering is for
@@ -116,7 +117,37 @@ func newParticulars(f *Facts) *Particulars {
 	if k.Root {
 		p.grants = ParseGrants(k.Permissions)
 	}
+	p.weight = p.bytes() / plainBytes
 	return p
+}
+
+// plainBytes is about what a plain key takes in the cache.
+const plainBytes = 200
+
+// bytes returns about how much memory the particulars take, what is rendered of
+// them included, which is about as long as their texts.
+func (p *Particulars) bytes() int {
+	n := int(unsafe.Sizeof(*p))
+	text := func(s string) { n += 2*len(s) + int(unsafe.Sizeof(s)) }
+	texts := func(list []string) {
+		for _, s := range list {
+			text(s)
+		}
+	}
+	texts(p.Permissions)
+	texts(p.Roles)
+	text(p.Meta)
+	n += len(p.AllowedIPs) * int(unsafe.Sizeof(netip.Prefix{}))
+	n += len(p.spends)*int(unsafe.Sizeof(ratelimit.Spend{})) + len(p.Limits)*int(unsafe.Sizeof(ratelimit.Limit{}))
+	n += len(p.grants) * int(unsafe.Sizeof(Grant{}))
+	if o := p.Owner; o != nil {
+		n += int(unsafe.Sizeof(*o)) + len(o.Limits)*int(unsafe.Sizeof(ratelimit.Limit{}))
+		text(o.Meta)
+		for _, s := range o.Extra {
+			text(s)
+		}
+	}
+	return n
 }
 
 // ID returns the key's id.

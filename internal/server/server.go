@@ -25,9 +25,10 @@ import (
 	"latchkey/internal/usage"
 )
 
-// cacheSize bounds the records that the cache in front of verification holds;
-// each takes about a kilobyte.
-const cacheSize = 200_000
+// cacheSize is how many plain keys the cache in front of verification has room
+// for; each takes about 200 bytes. A million that are in use all stay, as each
+// of its two generations holds half.
+const cacheSize = 2_000_000
 
 // looseCounters bounds the counters of limits that belong to no key, whose
 // identifiers callers invent; each takes about a third of a kilobyte.
