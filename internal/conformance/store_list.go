@@ -53,6 +53,8 @@ func listFilters(h *home) {
 		{"active", keys.KeyFilter{Status: keys.StatusActive}, []string{nameless, started, owned, ending, plain}},
 		{"disabled", keys.KeyFilter{Status: keys.StatusDisabled}, []string{disabled}},
 		{"expired", keys.KeyFilter{Status: keys.StatusExpired}, []string{expired}},
+		{"enabled", keys.KeyFilter{Enabled: new(true)}, []string{nameless, started, owned, ending, expired, plain}},
+		{"not enabled", keys.KeyFilter{Enabled: new(false)}, []string{disabled}},
 		{"name", keys.KeyFilter{Name: text("plain")}, []string{plain}},
 		{"no name", keys.KeyFilter{Name: text("")}, []string{nameless}},
 		{"environment", keys.KeyFilter{Environment: text("live")}, []string{plain}},

@@ -67,6 +67,17 @@ func (vr *Verifier) Present(ctx context.Context, secret token.Secret, from Origi
 	return v, holder(v.Record, from), nil
 }
 
+// Inspect answers whoever shows a key, ordinary or root, and asks about it by
+// that key alone: an inspection that leaves no trace. Only with [Valid] is there
+// an actor, the key's holder.
+func (vr *Verifier) Inspect(ctx context.Context, secret token.Secret, from Origin) (Verification, Actor, error) {
+	v, err := vr.inspect(ctx, secret, from, permission.Query{}, vr.Clock())
+	if err != nil || v.Outcome != Valid {
+		return v, Actor{}, err
+	}
+	return v, holder(v.Record, from), nil
+}
+
 // seen tells the recorder that a secret was presented, once in a second: a root
 // key is presented with every call, and all of them would meet there.
 func (vr *Verifier) seen(rec *Record, now time.Time) {
@@ -179,17 +190,8 @@ func (vr *Verifier) actIn(ctx context.Context, by Actor, ref string) (Actor, err
 	if err != nil {
 		return Actor{}, err
 	}
-	if ws.ID == by.WorkspaceID {
-		return by, nil
-	}
-	if !Below(ws.Path, by.Path) || !by.May(ResWorkspaces, "*", "act") {
-		return Actor{}, errNoWorkspace
-	}
-	by.WorkspaceID, by.Path = ws.ID, ws.Path
-	return by, nil
+	return by.reach(&ws)
 }
-
-var errNoWorkspace = Errorf(NotFound, "there is no such workspace")
 
 // DeclaredID is the id by which the root key that the configuration gives is
 // known in the audit log.

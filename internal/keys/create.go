@@ -11,6 +11,7 @@ import (
 type NewKey struct {
 	KeySettings
 	Keyspace string     // id or slug; "": the workspace's default one
+	Standing *Keyspace  // stands ready in every workspace, and is made with the first key that goes to it
 	Form     token.Form // zero: the keyspace's
 	Aliases  []Alias
 
@@ -79,10 +80,15 @@ func (m *Manager) CreateKey(ctx context.Context, by Actor, nk NewKey) (Key, toke
 // asks for nothing.
 func (m *Manager) keyspaceFor(ctx context.Context, by Actor, nk *NewKey) (Keyspace, error) {
 	ref := nk.Keyspace
-	if ref == "" {
+	if nk.Standing != nil {
+		ref = nk.Standing.Slug
+	} else if ref == "" {
 		ref = DefaultKeyspace
 	}
 	ks, err := m.Store.Keyspace(ctx, by.WorkspaceID, ref)
+	if Is(err, NotFound) && nk.Standing != nil {
+		return m.makeStanding(ctx, by, *nk.Standing)
+	}
 	if Is(err, NotFound) {
 		nk.Faults.Merge(Faults{{Field: "keyspace", Detail: "there is no such keyspace"}})
 		p := DefaultPolicy()
@@ -91,6 +97,24 @@ func (m *Manager) keyspaceFor(ctx context.Context, by Actor, nk *NewKey) (Keyspa
 	}
 	if err == nil {
 		err = by.Need(ResKeys, ks.ID, "create")
+	}
+	return ks, err
+}
+
+// makeStanding makes a keyspace that stands ready in every workspace. Of two who
+// make it at once, both find it.
+func (m *Manager) makeStanding(ctx context.Context, by Actor, ks Keyspace) (Keyspace, error) {
+	if err := by.Need(ResKeys, "*", "create"); err != nil {
+		return Keyspace{}, err
+	}
+	if err := ks.Validate(); err != nil {
+		return Keyspace{}, err
+	}
+	now := m.Clock()
+	ks.ID, ks.WorkspaceID, ks.CreatedAt, ks.UpdatedAt = token.NewID("ks"), by.WorkspaceID, now, now
+	err := m.Store.InsertKeyspace(ctx, &ks, event(by, "keyspace.create", Ref{"keyspace", ks.ID}, now))
+	if Is(err, Conflict) {
+		return m.Store.Keyspace(ctx, by.WorkspaceID, ks.Slug)
 	}
 	return ks, err
 }

@@ -152,6 +152,7 @@ type KeyFilter struct {
 	NoOwner     bool
 	ExternalID  string
 	Status      Status
+	Enabled     *bool
 	Name        *string
 	Environment *string
 	Start       string // of any live secret's hint

@@ -42,6 +42,10 @@ type KeySettings struct {
 	// MergeLimits does the same with the present limits and Limits.
 	MergeLimits func(present, limits []ratelimit.Limit) []ratelimit.Limit
 
+	// Complete is called by an update with the key as it is, before all else, and
+	// settles what depends on that; nil where nothing does.
+	Complete func(present *Key, s *KeySettings)
+
 	// Present is called by an update with the key as it is, and adds what the
 	// request says of it that is not so; nil where it says nothing.
 	Present func(*Key, *Faults) error

@@ -23,6 +23,7 @@ import (
 type Store interface {
 	VerifyStore
 	KeyStore
+	SpendStore
 	KeyspaceStore
 	WorkspaceStore
 	IdentityStore
@@ -108,6 +109,12 @@ type KeyStore interface {
 	// Keys must list the keys that f selects, newest first unless f says
 	// otherwise, and count how many f selects without its page.
 	Keys(ctx context.Context, workspaceID string, f KeyFilter) ([]Key, int, error)
+}
+
+// SpendStore adds up what was spent.
+type SpendStore interface {
+	// Spent must add up what the accounts of a workspace's keys have ever spent.
+	Spent(ctx context.Context, workspaceID string) (own, byok int64, err error)
 }
 
 // KeyspaceStore keeps keyspaces.

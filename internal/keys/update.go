@@ -30,6 +30,9 @@ func (m *Manager) UpdateKey(ctx context.Context, by Actor, id string, s KeySetti
 		}
 		s, had, present := s, *k, m.asOf(*k, now)
 		var faults Faults
+		if s.Complete != nil {
+			s.Complete(&present, &s)
+		}
 		if s.Present != nil {
 			if err := s.Present(&present, &faults); err != nil {
 				return err

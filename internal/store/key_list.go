@@ -75,6 +75,9 @@ func keyConditions(workspaceID string, f keys.KeyFilter) *conditions {
 	case keys.StatusExpired:
 		w.add("k.enabled AND k.expires_at <> 0 AND k.expires_at <= ?", now)
 	}
+	if f.Enabled != nil {
+		w.add("k.enabled = ?", *f.Enabled)
+	}
 	if f.Name != nil {
 		w.add("k.name = ?", *f.Name)
 	}

@@ -51,3 +51,14 @@ func (f Form) afford(text string, limit int, budget float64) (int, float64) {
 	}
 	return n, budget
 }
+
+// Mask returns what may be shown of a secret of the form, of which a hint shows
+// start and end, with most characters of each side and three dots between them.
+func (f Form) Mask(start, end string, most int) string {
+	head := f.head()
+	body, ok := strings.CutPrefix(start, head)
+	if !ok {
+		head, body = "", start
+	}
+	return head + body[:min(most, len(body))] + "..." + end[len(end)-min(most, len(end)):]
+}
