@@ -14,6 +14,7 @@ import (
 
 	"latchkey"
 	"latchkey/internal/dialect/native"
+	"latchkey/internal/dialect/openrouter"
 	"latchkey/internal/dialect/tatry"
 	"latchkey/internal/dialect/unkey"
 	"latchkey/internal/httpapi"
@@ -179,6 +180,9 @@ var makers = []maker{
 		return native.New(v, s.manager, s.limits, s.clock, func() latchkey.Server {
 			return latchkey.Server{Version: Version(), Schema: store.SchemaVersion, Revision: s.manager.Revision(), Dialects: on}
 		})
+	}},
+	{"openrouter", func(s *Server, v *keys.Verifier, _ []string) httpapi.Dialect {
+		return openrouter.New(v, s.manager, s.clock)
 	}},
 	{"tatry", func(s *Server, v *keys.Verifier, _ []string) httpapi.Dialect {
 		return tatry.New(v, s.manager, s.usage, s.clock, Version())
