@@ -41,6 +41,7 @@ func Ledger(t *testing.T, open func(t *testing.T) (keys.Store, keys.Ledger)) {
 		{"Money/AtOnce", moneyAtOnce},
 		{"Money/Settings", moneySettings},
 		{"Money/Gone", moneyGone},
+		{"Money/Total", moneyTotal},
 		{"Reservation", reservation},
 		{"Reservation/AtOnce", reservationsAtOnce},
 		{"Reservation/Prune", pruneReservations},

@@ -189,6 +189,47 @@ func moneySettings(h *home, l keys.Ledger) {
 	h.money(l, k, now)
 }
 
+// moneyTotal adds up what all keys of a workspace have spent, whatever the
+// window: each account once, those without a budget too, and none of another
+// workspace.
+func moneyTotal(h *home, l keys.Ledger) {
+	total := func(at *home, own, byok int64) {
+		h.Helper()
+		gotOwn, gotBYOK, err := h.s.Spent(h.Context(), at.ws.ID)
+		h.ok(err)
+		h.equal("what was spent", [2]int64{gotOwn, gotBYOK}, [2]int64{own, byok})
+	}
+	spend := func(k keys.Key, micros int64, kind keys.SpendKind, at time.Time) {
+		h.Helper()
+		_, _, err := l.Spend(h.Context(), k.AccountID, micros, kind, at)
+		h.ok(err)
+	}
+	total(h, 0, 0)
+	k, bare := h.purse(10), h.insert(h.bareKey())
+	total(h, 0, 0)
+	spend(k, 7, keys.SpendOwn, now)
+	spend(k, 5, keys.SpendBYOK, now)
+	spend(bare, 4, keys.SpendOwn, now)
+	spend(k, 3, keys.SpendOwn, now.Add(40*24*time.Hour))
+	total(h, 14, 5)
+
+	// A key that takes another's place has the same account.
+	heir := h.bareKey()
+	heir.AccountID = k.AccountID
+	heir = h.insert(heir)
+	spend(heir, 1, keys.SpendOwn, now.Add(40*24*time.Hour))
+	total(h, 15, 5)
+
+	other := newHome(h.T, h.s)
+	elsewhere := other.insert(other.bareKey())
+	spend(elsewhere, 100, keys.SpendBYOK, now)
+	total(h, 15, 5)
+	total(other, 0, 100)
+
+	h.ok(h.s.DeleteKey(h.Context(), h.ws.ID, bare.ID, func(*keys.Key) error { return nil }, h.event("key.delete")))
+	total(h, 11, 5)
+}
+
 // moneyGone spends for accounts that are not there: nothing is kept of them.
 func moneyGone(h *home, l keys.Ledger) {
 	k := h.purse(5)

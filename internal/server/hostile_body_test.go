@@ -21,6 +21,9 @@ func (h *hostile) bodies() map[string]string {
 		"/permissions":  `{"add":["x"],"remove":["y"]}`,
 		"/roles":        `{"add":[],"remove":["y"]}`,
 
+		"/api/v1/keys": `{"name":"n","limit":5.5,"limit_reset":"monthly","include_byok_in_limit":true,"expires_at":"2099-01-01T00:00:00Z","creator_user_id":"n","external":{"user":"n"},"label":"n"}`,
+		"/keys/{hash}": `{"name":"n","disabled":false,"limit":1,"limit_reset":null,"include_byok_in_limit":false}`,
+
 		".verifyKey":        `{"key":"` + k + `","apiId":"default","authorization":{"permissions":{"and":["read",{"or":["a",null,"b"]}]}},"remaining":{"cost":1},"ratelimit":{"cost":1},"ratelimits":[{"name":"l","cost":2},{"name":"x","limit":5,"duration":60000}],"tags":["t"]}`,
 		".createKey":        `{"apiId":"default","prefix":"n","byteLength":20,"name":"n","externalId":"o","meta":{"a":[1]},"roles":["n"],"permissions":["p.n"],"expires":4102444800000,"remaining":5,"refill":{"interval":"monthly","amount":1,"refillDay":31},"ratelimit":{"limit":1,"duration":1000},"enabled":true,"environment":"n"}`,
 		".updateKey":        `{"keyId":"` + id + `","name":null,"ownerId":"n","meta":null,"expires":null,"remaining":7,"refill":{"interval":"daily","amount":1},"ratelimit":null,"permissions":[{"name":"n","create":true}],"roles":[{"name":"n","create":true}]}`,

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strings"
 )
@@ -54,7 +56,12 @@ func (h *hostile) target(path string) string {
 		if open < 0 || shut < open {
 			break
 		}
-		path = path[:open] + h.often(3, h.one(h.ids...), h.anySecret(), "key_", "..", ".", "%2e%2e", "%2F", "a%2Fb", "%00", "%ff", "%c0%ae", "a%20b",
+		known := h.one(h.ids...)
+		if path[open:shut+1] == "{hash}" {
+			sum := sha256.Sum256([]byte(h.one(h.checked...)))
+			known = hex.EncodeToString(sum[:])
+		}
+		path = path[:open] + h.often(3, known, h.anySecret(), "key_", "..", ".", "%2e%2e", "%2F", "a%2Fb", "%00", "%ff", "%c0%ae", "a%20b",
 			"'; DROP TABLE keys; --", strings.Repeat("x", 3000), "key_00000000000000000", "\u00e4", "-1", "*", "{id}", "%zz", "invalid", "\\", ";x=1") + path[shut+1:]
 	}
 	switch h.rand.IntN(16) {
@@ -79,11 +86,11 @@ func (h *hostile) target(path string) string {
 }
 
 func (h *hostile) query() string {
-	return h.one("limit", "cursor", "key", "status", "month", "offset", "name", "from", "to", "actor", "action", "start", "external_id", "keyspace", "", "%ff", "%zz",
+	return h.one("limit", "cursor", "key", "status", "month", "offset", "include_disabled", "workspace_id", "name", "from", "to", "actor", "action", "start", "external_id", "keyspace", "", "%ff", "%zz",
 		h.anySecret(), strings.Repeat("q", 500)) +
 		h.one("=", "=", "=", "=", "", "[]=", "%3D") +
 		h.one("-1", "0", "1e3", "99999999999999999999", "%00", "%ff%fe", h.anySecret(), "a&a=b", "", "1;2", "%", "2026-13", "2026-02-30T00:00:00Z", "\xc3\xbf",
-			strings.Repeat("9", 2000), "bGFsYQ", "a2V5XzAwMDAwMDAwMDAwMDAwMDAw", "active", "+", "%2e%2e", "key.create")
+			strings.Repeat("9", 2000), "bGFsYQ", "true", "a2V5XzAwMDAwMDAwMDAwMDAwMDAw", "active", "+", "%2e%2e", "key.create")
 }
 
 // headers makes header lines, some of which are wrong.

@@ -21,8 +21,8 @@ type ender struct {
 // makers and enders list every way. A dialect that can make and end keys joins
 // here.
 var (
-	makers = slices.Concat(nativeMakers, unkeyMakers)
-	enders = slices.Concat(nativeEnders, unkeyEnders)
+	makers = slices.Concat(nativeMakers, openrouterMakers, unkeyMakers)
+	enders = slices.Concat(nativeEnders, openrouterEnders, unkeyEnders)
 )
 
 // TestLives makes a key in one dialect, verifies it in another, and ends it in

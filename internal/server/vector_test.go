@@ -38,7 +38,7 @@ type door interface {
 const cannotAsk = "-"
 
 // doors lists every door. A new one is a line here.
-var doors = slices.Concat(nativeDoors, tatryDoors, unkeyDoors)
+var doors = slices.Concat(nativeDoors, openrouterDoors, tatryDoors, unkeyDoors)
 
 // A question is what is asked beside whether the secret is good, in no
 // dialect's words.
