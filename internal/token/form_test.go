@@ -157,6 +157,27 @@ func TestHint(t *testing.T) {
 	}
 }
 
+func TestMask(t *testing.T) {
+	for _, tc := range []struct {
+		name             string
+		form             Form
+		start, end, want string
+	}{
+		{"hex", Form{"sk-or-v1-", Hex, 64}, "sk-or-v1-0123", "cdef", "sk-or-v1-012...def"},
+		{"a prefix with its own separator", Form{"lk", Latchkey, 30}, "lk_abcd", "GHIJ", "lk_abc...HIJ"},
+		{"no prefix", Form{"", Base62, 40}, "abcd", "wxyz", "abc...xyz"},
+		{"less than may be shown", Form{"lk", Latchkey, 16}, "lk_a", "J", "lk_a...J"},
+		{"the prefix alone", Form{"lk", Latchkey, 16}, "lk_", "", "lk_..."},
+		{"not of the form", Form{"lk", Latchkey, 30}, "othe", "GHIJ", "oth...HIJ"},
+		{"nothing", Form{"lk", Latchkey, 30}, "", "", "..."},
+		{"no form", Form{}, "", "", "..."},
+	} {
+		if got := tc.form.Mask(tc.start, tc.end, 3); got != tc.want {
+			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
+		}
+	}
+}
+
 func TestHintLeavesEnoughUnknown(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		form := Form{
