@@ -71,6 +71,11 @@ func (s *running) call(method, path, bearer, body string) *httptest.ResponseReco
 	if bearer != "" {
 		r.Header.Set("Authorization", "Bearer "+bearer)
 	}
+	return s.send(r)
+}
+
+// send sends a request as it is.
+func (s *running) send(r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	s.ServeHTTP(w, r)
 	return w
