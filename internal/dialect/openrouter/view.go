@@ -40,12 +40,12 @@ type figures struct {
 	BYOKUsageMonthly usd `json:"byok_usage_monthly"`
 }
 
-// figuresOf returns what was spent, as of now.
-func figuresOf(m *keys.Money, now time.Time) figures {
+// figuresOf returns what was spent, of money as it is now.
+func figuresOf(m *keys.Money) figures {
 	if m == nil {
 		return figures{}
 	}
-	s := m.Spent.AsOf(now)
+	s := &m.Spent
 	return figures{
 		usd(s.Own.Total), usd(s.Own.Day), usd(s.Own.Week), usd(s.Own.Month),
 		usd(s.BYOK.Total), usd(s.BYOK.Day), usd(s.BYOK.Week), usd(s.BYOK.Month),
@@ -67,7 +67,7 @@ func keyOf(k *keys.Key, ws *keys.Workspace, now time.Time) key {
 	out := key{
 		Name: k.Name, Label: label(k), Disabled: !k.Enabled,
 		Limit: t.limit, LimitRemaining: remaining(k.Money, now), LimitReset: orNull(string(t.reset)), IncludeBYOKInLimit: t.countsBYOK,
-		figures:   figuresOf(k.Money, now),
+		figures:   figuresOf(k.Money),
 		CreatedAt: k.CreatedAt.UTC().Format(timeForm), ExpiresAt: stamp(k.ExpiresAt),
 		CreatorUserID: creator(k), WorkspaceID: ws.UUID, ExternalUser: orNull(k.Owner.ExternalID),
 	}
