@@ -69,6 +69,19 @@ func (m *Manager) CreateKey(ctx context.Context, by Actor, nk NewKey) (Key, toke
 		return Key{}, token.Secret{}, err
 	}
 	k.Secrets = []Secret{s}
+
+	// 4. Its keyspace, where it is the first to go there. Of two at once, one makes it.
+	if ks.ID == "" {
+		ks.ID, ks.CreatedAt, ks.UpdatedAt = token.NewID("ks"), now, now
+		k.KeyspaceID = ks.ID
+		err := m.Store.InsertKeyspace(ctx, &ks, event(by, "keyspace.create", Ref{"keyspace", ks.ID}, now))
+		if Is(err, Conflict) {
+			return m.CreateKey(ctx, by, nk)
+		}
+		if err != nil {
+			return Key{}, token.Secret{}, err
+		}
+	}
 	if err := m.Store.InsertKey(ctx, &k, event(by, "key.create", Ref{"key", k.ID}, now)); err != nil {
 		return Key{}, token.Secret{}, err
 	}
@@ -87,7 +100,7 @@ func (m *Manager) keyspaceFor(ctx context.Context, by Actor, nk *NewKey) (Keyspa
 	}
 	ks, err := m.Store.Keyspace(ctx, by.WorkspaceID, ref)
 	if Is(err, NotFound) && nk.Standing != nil {
-		return m.makeStanding(ctx, by, *nk.Standing)
+		return m.standing(by, *nk.Standing)
 	}
 	if Is(err, NotFound) {
 		nk.Faults.Merge(Faults{{Field: "keyspace", Detail: "there is no such keyspace"}})
@@ -101,22 +114,14 @@ func (m *Manager) keyspaceFor(ctx context.Context, by Actor, nk *NewKey) (Keyspa
 	return ks, err
 }
 
-// makeStanding makes a keyspace that stands ready in every workspace. Of two who
-// make it at once, both find it.
-func (m *Manager) makeStanding(ctx context.Context, by Actor, ks Keyspace) (Keyspace, error) {
+// standing returns a keyspace that stands ready in every workspace, as it is to
+// be made. It has no id yet.
+func (m *Manager) standing(by Actor, ks Keyspace) (Keyspace, error) {
 	if err := by.Need(ResKeys, "*", "create"); err != nil {
 		return Keyspace{}, err
 	}
-	if err := ks.Validate(); err != nil {
-		return Keyspace{}, err
-	}
-	now := m.Clock()
-	ks.ID, ks.WorkspaceID, ks.CreatedAt, ks.UpdatedAt = token.NewID("ks"), by.WorkspaceID, now, now
-	err := m.Store.InsertKeyspace(ctx, &ks, event(by, "keyspace.create", Ref{"keyspace", ks.ID}, now))
-	if Is(err, Conflict) {
-		return m.Store.Keyspace(ctx, by.WorkspaceID, ks.Slug)
-	}
-	return ks, err
+	ks.WorkspaceID = by.WorkspaceID
+	return ks, ks.Validate()
 }
 
 // settle gives a new key its settings, those of the keyspace where its creator

@@ -86,7 +86,7 @@ func TestMutationsWriteTheirEvents(t *testing.T) {
 	}
 
 	// Reads, what starts an installation, and what has tests of its own.
-	others := []string{"Install", "DeclareKeyspaces", "Purge", "EndSelf", "Revision", "Events", "OwnKey", "OwnKeys", "Key", "KeyFor", "KeyBySecret", "Keys", "Referents", "RootKey", "RootKeys",
+	others := []string{"Install", "DeclareKeyspaces", "Purge", "EndSelf", "Revision", "Events", "OwnKey", "OwnKeys", "Key", "KeyFor", "KeyBySecret", "KeyByHash", "Keys", "ActIn", "Spent", "Referents", "RootKey", "RootKeys",
 		"Keyspace", "Keyspaces", "Identity", "Identities", "Role", "Roles", "Override", "Overrides", "Permission", "Permissions", "Workspace", "Workspaces", "Usage", "Spend", "Refund", "Reserve", "Settle", "ReleaseReservation"}
 	typ := reflect.TypeFor[*keys.Manager]()
 	for i := range typ.NumMethod() {
@@ -100,6 +100,7 @@ func (l *log) keyMutations() []mutation {
 	ctx, m := l.Context(), l.manager
 	var k keys.Key
 	var old string // a secret's id
+	standing := &keys.Keyspace{Slug: "standing", Policy: keys.DefaultPolicy()}
 	add := func(s token.Secret) { l.secrets = append(l.secrets, s) }
 	update := func(s keys.KeySettings) func() error {
 		return func() error { _, err := m.UpdateKey(ctx, l.by, k.ID, s, keys.Match{}); return err }
@@ -120,6 +121,15 @@ func (l *log) keyMutations() []mutation {
 			_, _, err := m.CreateKey(ctx, l.by, keys.NewKey{KeySettings: keys.KeySettings{Owner: owner("never"), Roles: keys.Some([]string{"none"}), Permissions: keys.Some([]string{"never"})}})
 			return err
 		}, nil},
+		{"CreateKey in a keyspace that stands ready, with a fault", func() error {
+			_, _, err := m.CreateKey(ctx, l.by, keys.NewKey{Standing: standing, KeySettings: keys.KeySettings{Name: keys.Some(ptr(""))}})
+			return err
+		}, nil},
+		{"CreateKey in a keyspace that stands ready", func() error {
+			_, s, err := m.CreateKey(ctx, l.by, keys.NewKey{Standing: standing})
+			add(s)
+			return err
+		}, []string{"key.create", "keyspace.create"}},
 		{"UpdateKey", update(keys.KeySettings{Name: keys.Some(ptr("x")), Meta: keys.Some(`{"a":"other content"}`)}), []string{"key.update"}},
 		{"UpdateKey with nothing new", update(keys.KeySettings{Name: keys.Some(ptr("x"))}), nil},
 		{"UpdateKey with a fault", update(keys.KeySettings{Name: keys.Some(ptr("")), Enabled: keys.Some(false)}), nil},
