@@ -8,6 +8,7 @@ import (
 
 	"latchkey/internal/httpapi"
 	"latchkey/internal/keys"
+	"latchkey/internal/token"
 )
 
 // An optional is a member that may be absent, null or a value.
@@ -105,11 +106,7 @@ func (b *createBody) newKey() (keys.NewKey, error) {
 	s.Name = keys.Some(&b.Name)
 	checkText("name", b.Name, &s.Faults)
 	b.termsBody.check(&s.Faults)
-	var doc extra
-	if id := b.CreatorUserID.pointer(); id != nil {
-		doc.Creator = *id
-		checkText("creator_user_id", *id, &s.Faults)
-	}
+	doc := b.extra(&s.Faults)
 	b.termsBody.change(terms{}).settle(s, doc)
 	if at := b.ExpiresAt.pointer(); at != nil {
 		when, ok := parseTime(*at)
@@ -123,16 +120,34 @@ func (b *createBody) newKey() (keys.NewKey, error) {
 	if id := b.WorkspaceID.pointer(); id != nil && !isUUID(*id) {
 		s.Faults.Add("workspace_id", "must be a UUID")
 	}
-	b.External.notNull("external", &s.Faults)
 	if to := b.External.pointer(); to != nil {
 		checkText("external/user", to.User, &s.Faults)
 		s.Owner = keys.Some(keys.Owner{ExternalID: to.User})
-		if to.APIKey.given {
-			s.Faults.Add("external/api_key", "is not supported: keys are made here")
-		}
 	}
 	return nk, s.Faults.Err()
 }
+
+// extra returns what is kept of the key for this dialect alone. A key by which
+// somebody else knows the external user is kept as its hash.
+func (b *createBody) extra(faults *keys.Faults) (doc extra) {
+	if id := b.CreatorUserID.pointer(); id != nil {
+		doc.Creator = *id
+		checkText("creator_user_id", *id, faults)
+	}
+	b.External.notNull("external", faults)
+	to := b.External.pointer()
+	if to == nil || !to.APIKey.given {
+		return doc
+	}
+	secret := token.New(to.APIKey.value)
+	if n := secret.Len(); n < minExternalKey || n > keys.MaxSecret {
+		faults.Add("external/api_key", "must be %d to %d characters", minExternalKey, keys.MaxSecret)
+	}
+	doc.ExternalKey = secret.Sum().Hex()
+	return doc
+}
+
+const minExternalKey = 32
 
 type updateBody struct {
 	Name     optional[string] `json:"name"`

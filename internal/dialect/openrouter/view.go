@@ -122,9 +122,10 @@ func orNull(text string) *string {
 // An extra is what is kept of a key for this dialect alone. The last two stand
 // here where the key has no limit, of which they are a part otherwise.
 type extra struct {
-	Creator    string     `json:"creator_user_id,omitzero"`
-	Reset      keys.Reset `json:"limit_reset,omitzero"`
-	CountsBYOK bool       `json:"include_byok_in_limit,omitzero"`
+	Creator     string     `json:"creator_user_id,omitzero"`
+	ExternalKey string     `json:"external_api_key_sha256,omitzero"`
+	Reset       keys.Reset `json:"limit_reset,omitzero"`
+	CountsBYOK  bool       `json:"include_byok_in_limit,omitzero"`
 }
 
 func extraOf(k *keys.Key) (doc extra) {
