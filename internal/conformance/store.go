@@ -27,7 +27,7 @@ import (
 func Store(t *testing.T, open func(t *testing.T) keys.Store) {
 	shared := open(t)
 	defer shared.Close()
-	for _, cases := range [][]storeCase{keyCases, updateCases, listCases, recordCases, changeCases, nounCases, eventCases, keepCases, usageCases, manageCases, referentCases, overrideCases} {
+	for _, cases := range [][]storeCase{keyCases, updateCases, listCases, recordCases, changeCases, nounCases, eventCases, keepCases, usageCases, manageCases, referentCases, overrideCases, codeCases} {
 		for _, c := range cases {
 			t.Run(c.name, func(t *testing.T) {
 				s := shared

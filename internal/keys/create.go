@@ -11,7 +11,7 @@ import (
 type NewKey struct {
 	KeySettings
 	Keyspace string     // id or slug; "": the workspace's default one
-	Standing *Keyspace  // stands ready in every workspace, and is made with the first key that goes to it
+	Standing *Keyspace  // stands ready in every workspace, and is made with the first that goes to it
 	Form     token.Form // zero: the keyspace's
 	Aliases  []Alias
 
@@ -27,17 +27,44 @@ type NewKey struct {
 // not be had again unless the keyspace says recoverable.
 func (m *Manager) CreateKey(ctx context.Context, by Actor, nk NewKey) (Key, token.Secret, error) {
 	now := m.Clock()
+	k, ks, err := m.draft(ctx, by, nk, now)
+	if err != nil {
+		return Key{}, token.Secret{}, err
+	}
+	secret, s, err := m.mint(&ks, k.Form, now)
+	if err != nil {
+		return Key{}, token.Secret{}, err
+	}
+	k.Secrets = []Secret{s}
+	if ks.ID == "" {
+		err := m.makeStanding(ctx, by, &ks, now)
+		if Is(err, Conflict) {
+			return m.CreateKey(ctx, by, nk)
+		}
+		if err != nil {
+			return Key{}, token.Secret{}, err
+		}
+		k.KeyspaceID = ks.ID
+	}
+	if err := m.Store.InsertKey(ctx, &k, event(by, "key.create", Ref{"key", k.ID}, now)); err != nil {
+		return Key{}, token.Secret{}, err
+	}
+	return k, secret, nil
+}
 
+// draft returns a new key without its secret, and the keyspace that it goes to,
+// if the actor may make it.
+func (m *Manager) draft(ctx context.Context, by Actor, nk NewKey, now time.Time) (Key, Keyspace, error) {
 	// 1. Where it goes, and whether the actor may put it there.
 	if err := by.Need(ResKeys, "", "create"); err != nil {
-		return Key{}, token.Secret{}, err
+		return Key{}, Keyspace{}, err
 	}
 	ks, err := m.keyspaceFor(ctx, by, &nk)
 	if err == nil {
 		err = m.mayMakeNames(ctx, by, &nk.KeySettings)
 	}
 	if err != nil {
-		return Key{}, token.Secret{}, err
+		return Key{}, Keyspace{}, err
 	}
 
 	// 2. What it is.
@@ -54,38 +81,12 @@ func (m *Manager) CreateKey(ctx context.Context, by Actor, nk NewKey) (Key, toke
 		k.Form = nk.Shape(k.Form)
 	}
 	if err := m.settle(ctx, &ks, &k, nk.KeySettings, now); err != nil {
-		return Key{}, token.Secret{}, err
+		return Key{}, Keyspace{}, err
 	}
 	if nk.Recoverable && !ks.Policy.Recoverable {
-		return Key{}, token.Secret{}, Errorf(Precondition, "the keyspace does not keep secrets so that they can be read again")
+		return Key{}, Keyspace{}, Errorf(Precondition, "the keyspace does not keep secrets so that they can be read again")
 	}
-	if err := m.mayGive(ctx, &by, &ks, new(Key), nk.Permissions.Value, nk.Roles.Value); err != nil {
-		return Key{}, token.Secret{}, err
-	}
-
-	// 3. Its secret.
-	secret, s, err := m.mint(&ks, k.Form, now)
-	if err != nil {
-		return Key{}, token.Secret{}, err
-	}
-	k.Secrets = []Secret{s}
-
-	// 4. Its keyspace, where it is the first to go there. Of two at once, one makes it.
-	if ks.ID == "" {
-		ks.ID, ks.CreatedAt, ks.UpdatedAt = token.NewID("ks"), now, now
-		k.KeyspaceID = ks.ID
-		err := m.Store.InsertKeyspace(ctx, &ks, event(by, "keyspace.create", Ref{"keyspace", ks.ID}, now))
-		if Is(err, Conflict) {
-			return m.CreateKey(ctx, by, nk)
-		}
-		if err != nil {
-			return Key{}, token.Secret{}, err
-		}
-	}
-	if err := m.Store.InsertKey(ctx, &k, event(by, "key.create", Ref{"key", k.ID}, now)); err != nil {
-		return Key{}, token.Secret{}, err
-	}
-	return k, secret, nil
+	return k, ks, m.mayGive(ctx, &by, &ks, new(Key), nk.Permissions.Value, nk.Roles.Value)
 }
 
 // keyspaceFor finds the keyspace that a new key goes to. One that is not there
@@ -122,6 +123,13 @@ func (m *Manager) standing(by Actor, ks Keyspace) (Keyspace, error) {
 	}
 	ks.WorkspaceID = by.WorkspaceID
 	return ks, ks.Validate()
+}
+
+// makeStanding makes the keyspace, where what is to be made is the first to go
+// there. A Conflict says that somebody else has made it at the same time.
+func (m *Manager) makeStanding(ctx context.Context, by Actor, ks *Keyspace, now time.Time) error {
+	ks.ID, ks.CreatedAt, ks.UpdatedAt = token.NewID("ks"), now, now
+	return m.Store.InsertKeyspace(ctx, ks, event(by, "keyspace.create", Ref{"keyspace", ks.ID}, now))
 }
 
 // settle gives a new key its settings, those of the keyspace where its creator

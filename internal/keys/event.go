@@ -150,11 +150,7 @@ func KeyMembers(k *Key) []Member {
 		{"permissions", list(k.Permissions)}, {"roles", list(k.Roles)}, {"allowed_ips", addresses(k.AllowedIPs)},
 		{"expires_at", moment(k.ExpiresAt)}, {"limits", limitMembers(k.Limits)}, {"secrets", secretMembers(k.Secrets)},
 	}
-	if b := k.Budget(); b == nil {
-		m = append(m, Member{"budget", nil})
-	} else {
-		m = append(m, Member{"budget", []Member{{"limit_micros", b.Limit}, {"reset", orNil(string(b.Reset))}, {"counts_byok", b.CountsBYOK}}})
-	}
+	m = append(m, Member{"budget", budgetMembers(k.Budget())})
 	if k.Credits == nil {
 		return append(m, Member{"credits", nil})
 	}
@@ -164,6 +160,13 @@ func KeyMembers(k *Key) []Member {
 // KeyMade returns the members of a key that was made or deleted, as an event
 // shows them whole.
 func KeyMade(k *Key) []Member { return reveal(KeyMembers(k)) }
+
+func budgetMembers(b *Budget) any {
+	if b == nil {
+		return nil
+	}
+	return []Member{{"limit_micros", b.Limit}, {"reset", orNil(string(b.Reset))}, {"counts_byok", b.CountsBYOK}}
+}
 
 // CreditMembers returns the settings of credits as the audit log names them.
 func CreditMembers(c *Credits) []Member {

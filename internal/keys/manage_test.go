@@ -47,6 +47,10 @@ func calls(h *home) []call {
 	in, root := "keys."+k.KeyspaceID+".", h.root.WorkspaceID
 	return []call{
 		{"CreateKey", in + "create", false, func(by keys.Actor) error { _, _, err := m.CreateKey(ctx, by, keys.NewKey{}); return err }},
+		{"IssueCode", in + "create", false, func(by keys.Actor) error {
+			_, _, err := m.IssueCode(ctx, by, keys.NewCode{Callback: "https://app.example"})
+			return err
+		}},
 		{"Key", in + "read", true, func(by keys.Actor) error { _, err := m.Key(ctx, by, k.ID); return err }},
 		{"Keys of a keyspace", in + "read", false, func(by keys.Actor) error {
 			_, _, err := m.Keys(ctx, by, keys.KeyQuery{Keyspace: k.KeyspaceID, KeyFilter: keys.KeyFilter{Limit: 1}})

@@ -86,7 +86,7 @@ func TestMutationsWriteTheirEvents(t *testing.T) {
 	}
 
 	// Reads, what starts an installation, and what has tests of its own.
-	others := []string{"Install", "DeclareKeyspaces", "Purge", "EndSelf", "Revision", "Events", "OwnKey", "OwnKeys", "Key", "KeyFor", "KeyBySecret", "KeyByHash", "Keys", "ActIn", "Spent", "Referents", "RootKey", "RootKeys",
+	others := []string{"Install", "DeclareKeyspaces", "RedeemCode", "Purge", "EndSelf", "Revision", "Events", "OwnKey", "OwnKeys", "Key", "KeyFor", "KeyBySecret", "KeyByHash", "Keys", "ActIn", "Spent", "Referents", "RootKey", "RootKeys",
 		"Keyspace", "Keyspaces", "Identity", "Identities", "Role", "Roles", "Override", "Overrides", "Permission", "Permissions", "Workspace", "Workspaces", "Usage", "Spend", "Refund", "Reserve", "Settle", "ReleaseReservation"}
 	typ := reflect.TypeFor[*keys.Manager]()
 	for i := range typ.NumMethod() {
@@ -155,6 +155,15 @@ func (l *log) keyMutations() []mutation {
 			_, err := m.ChangeRoles(ctx, l.by, k.ID, keys.Delta{Add: []string{"made"}, Make: true})
 			return err
 		}, []string{"key.update", "role.create"}},
+		{"IssueCode", func() error {
+			_, s, err := m.IssueCode(ctx, l.by, keys.NewCode{Template: keys.Template{Name: "x", Extra: keys.Extra{"d": "content"}}, Callback: "https://app.example/cb?state=content"})
+			add(s)
+			return err
+		}, []string{"code.create"}},
+		{"IssueCode with a fault", func() error {
+			_, _, err := m.IssueCode(ctx, l.by, keys.NewCode{Template: keys.Template{Owner: keys.Owner{ExternalID: "never"}}, Callback: "app.example"})
+			return err
+		}, nil},
 		{"RotateKey", func() error {
 			old = k.Secrets[0].ID
 			_, s, err := m.RotateKey(ctx, l.by, k.ID, time.Hour)

@@ -270,6 +270,7 @@ func (s *Server) prune(ctx context.Context) {
 			}
 		}
 		each("reservations", func() (int, error) { return s.store.PruneReservations(ctx, now.Add(-keys.KeepReservations), batch) })
+		each("codes", func() (int, error) { return s.store.PruneCodes(ctx, now.Add(-keys.KeepCodes), batch) })
 		each("replies", func() (int, error) { return s.store.PruneReplies(ctx, now, batch) })
 		if keep := s.cfg.EventsRetention; keep > 0 {
 			each("events", func() (int, error) { return s.store.PruneEvents(ctx, now.Add(-keep), batch) })
