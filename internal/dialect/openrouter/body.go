@@ -108,18 +108,10 @@ func (b *createBody) newKey() (keys.NewKey, error) {
 	b.termsBody.check(&s.Faults)
 	doc := b.extra(&s.Faults)
 	b.termsBody.change(terms{}).settle(s, doc)
-	if at := b.ExpiresAt.pointer(); at != nil {
-		when, ok := parseTime(*at)
-		if !ok {
-			s.Faults.Add("expires_at", "must be a time in UTC with seconds, such as 2027-12-31T23:59:59Z")
-		} else {
-			s.ExpiresAt = keys.Some(when)
-		}
+	if at := readExpiry(&b.ExpiresAt, &s.Faults); !at.IsZero() {
+		s.ExpiresAt = keys.Some(at)
 	}
-	b.WorkspaceID.notNull("workspace_id", &s.Faults)
-	if id := b.WorkspaceID.pointer(); id != nil && !isUUID(*id) {
-		s.Faults.Add("workspace_id", "must be a UUID")
-	}
+	checkWorkspace(&b.WorkspaceID, &s.Faults)
 	if to := b.External.pointer(); to != nil {
 		checkText("external/user", to.User, &s.Faults)
 		s.Owner = keys.Some(keys.Owner{ExternalID: to.User})
@@ -148,6 +140,26 @@ func (b *createBody) extra(faults *keys.Faults) (doc extra) {
 }
 
 const minExternalKey = 32
+
+// readExpiry reads when a key ends, the zero time for never.
+func readExpiry(at *optional[string], faults *keys.Faults) time.Time {
+	text := at.pointer()
+	if text == nil {
+		return time.Time{}
+	}
+	t, ok := parseTime(*text)
+	if !ok {
+		faults.Add("expires_at", "must be a time in UTC with seconds, such as 2027-12-31T23:59:59Z")
+	}
+	return t
+}
+
+func checkWorkspace(ref *optional[string], faults *keys.Faults) {
+	ref.notNull("workspace_id", faults)
+	if id := ref.pointer(); id != nil && !isUUID(*id) {
+		faults.Add("workspace_id", "must be a UUID")
+	}
+}
 
 type updateBody struct {
 	Name     optional[string] `json:"name"`

@@ -14,6 +14,7 @@ const (
 	unknownCaller keys.Code = "unknown_caller" // a key was sent, and is not good
 	notManaging   keys.Code = "not_managing"   // it is good, and no management key
 	noResource    keys.Code = "no_resource"    // there is such a path, and no such thing
+	otherMethod   keys.Code = "other_method"   // of a challenge
 )
 
 // A problem is how a code is answered.
@@ -31,6 +32,7 @@ var problems = map[keys.Code]problem{
 	keys.Forbidden:           {http.StatusForbidden, ""},
 	keys.NotFound:            {http.StatusNotFound, "Not Found"},
 	noResource:               {http.StatusNotFound, "Resource not found"},
+	otherMethod:              {http.StatusBadRequest, "Invalid code_challenge_method"},
 	httpapi.MethodNotAllowed: {http.StatusMethodNotAllowed, "Method Not Allowed"},
 	keys.Conflict:            {http.StatusConflict, ""},
 	keys.Precondition:        {http.StatusPreconditionFailed, ""},

@@ -125,6 +125,10 @@ var grantCases = []grantCase{
 	{"PATCH /api/v1/keys/{hash}", []string{"keys.*.update", "workspaces.*.act"}, aKeyBelow, http.StatusNotFound},
 	{"DELETE /api/v1/keys/{hash}", []string{"keys.$ks.delete"}, aKey, 0},
 	{"DELETE /api/v1/keys/{hash}", []string{"keys.*.delete", "workspaces.*.act"}, aKeyBelow, http.StatusNotFound},
+	{"POST /api/v1/auth/keys/code", []string{"keys.$ks.create"}, asIs("/api/v1/auth/keys/code", `{"callback_url":"https://app.example"}`), 0},
+	{"POST /api/v1/auth/keys/code", []string{"keys.*.create", "workspaces.*.act"}, func(f *granting) (string, string) {
+		return "/api/v1/auth/keys/code", `{"callback_url":"https://app.example","workspace_id":"` + f.below + `"}`
+	}, http.StatusBadRequest},
 	{"GET /api/v1/credits", []string{"usage.*.read"}, asIs("/api/v1/credits", ""), 0},
 }
 
@@ -154,6 +158,7 @@ func TestGrants(t *testing.T) {
 			t.Errorf("%s, by who holds nothing: %d %s", route, w.Code, w.Body)
 		}
 	}
+	delete(untried, "POST /api/v1/auth/keys") // for whoever has a code
 	for route := range untried {
 		t.Errorf("no case tries %s: say in grantCases what it needs", route)
 	}

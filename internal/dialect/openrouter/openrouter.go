@@ -52,6 +52,9 @@ func (d *Dialect) Routes() []httpapi.Route {
 		{Method: "DELETE", Path: "keys/{hash}", Handle: d.deleteKey},
 
 		{Method: "GET", Path: "credits", Handle: d.credits},
+
+		{Method: "POST", Path: "auth/keys/code", Handle: d.issueCode},
+		{Method: "POST", Path: "auth/keys", Caller: httpapi.Nobody, Handle: d.redeemCode},
 	}
 	for i := range routes {
 		routes[i].Path = "/api/v1/" + routes[i].Path

@@ -15,7 +15,7 @@ import (
 )
 
 func TestTablesAreWhole(t *testing.T) {
-	for _, code := range slices.Concat(httpapi.Codes, []keys.Code{unknownCaller, notManaging, noResource}) {
+	for _, code := range slices.Concat(httpapi.Codes, []keys.Code{unknownCaller, notManaging, noResource, otherMethod}) {
 		if p, ok := problems[code]; !ok || p.status < 400 {
 			t.Errorf("the code %s has no answer: %+v", code, p)
 		}
