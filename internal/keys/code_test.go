@@ -407,3 +407,36 @@ func TestCodesAreBounded(t *testing.T) {
 	h.pass(keys.CodeLife)
 	h.ok(issue(h.root))
 }
+
+// TestCodeOfStandingKeyspace issues at once the first codes for a keyspace that
+// stands ready: one makes it, and all go there.
+func TestCodeOfStandingKeyspace(t *testing.T) {
+	h := newHome(t)
+	nc := newCode()
+	nc.Standing = &keys.Keyspace{Slug: "standing", Policy: keys.DefaultPolicy()}
+	bad := nc
+	bad.Callback = ""
+	_, _, err := h.manager.IssueCode(t.Context(), h.root, bad)
+	h.refused("a code with a fault", err, keys.Invalid)
+	_, err = h.manager.Keyspace(t.Context(), h.root, "standing")
+	h.refused("the keyspace of what was refused", err, keys.NotFound)
+
+	codes := make([]token.Secret, 8)
+	var wg sync.WaitGroup
+	for i := range codes {
+		wg.Go(func() {
+			var err error
+			if _, codes[i], err = h.manager.IssueCode(t.Context(), h.root, nc); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	ks, err := h.manager.Keyspace(t.Context(), h.root, "standing")
+	h.ok(err)
+	for _, code := range codes {
+		if k, _, err := h.redeem(code, verifier); err != nil || k.KeyspaceID != ks.ID {
+			t.Errorf("a key in %s, %v; want %s", k.KeyspaceID, err, ks.ID)
+		}
+	}
+}
