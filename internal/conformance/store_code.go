@@ -94,7 +94,7 @@ func codeRedeem(h *home) {
 		h.Errorf("the key was not completed: %+v", k)
 	}
 	h.equal("the key that was read", h.key(k.ID), k)
-	rec, err := h.s.RecordByHash(h.Context(), k.Secrets[1].Hash, now)
+	rec, err := h.s.FactsByHash(h.Context(), k.Secrets[1].Hash, now)
 	h.ok(err)
 	h.equal("the key of the secret", rec.Key.ID, k.ID)
 	h.noCode(&full)

@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"context"
 	"crypto/subtle"
 	"encoding/base64"
 	"net/url"
@@ -18,18 +19,18 @@ const (
 	// MaxCodes bounds how many codes of a workspace wait to be redeemed.
 	MaxCodes = 1000
 
-	// MaxMisses is how often a code may be shown without its proof. It needs no
-	// more than one: the code and the verifier have 128 random bits each and
-	// more, so that a miss is no step towards either, and one that is a mistake
-	// should not cost its holder the code. The bound is for verifiers that were
-	// chosen badly.
+	// MaxMisses is how often a code may be shown without its proof. The first
+	// miss does not end it: it may be a mistake, and with 128 random bits and more
+	// in the code and as many in the verifier it is no step towards either. The
+	// bound is for verifiers that were chosen badly.
 	MaxMisses = 5
 
 	MaxCallback = 2048 // bytes
 )
 
-// A OneTimeCode is a secret that stands for a key which is still to be made: whoever
-// shows it, and what proves that it was issued to them, gets the key, once.
+// A OneTimeCode is a secret that stands for a key which is still to be made:
+// whoever shows it, and what proves that it was issued to them, gets the key,
+// once.
 type OneTimeCode struct {
 	ID          string
 	WorkspaceID string
@@ -204,4 +205,29 @@ func CodeMembers(c *OneTimeCode) []Member {
 		m[6].Value = u.Scheme + "://" + u.Host + u.Path
 	}
 	return m
+}
+
+// CodeStore keeps codes that wait to be redeemed.
+type CodeStore interface {
+	// InsertCode must add c. Where the workspace has most codes already that have
+	// not expired at ev.At, it is a Conflict.
+	InsertCode(ctx context.Context, c *OneTimeCode, most int, ev Event) error
+
+	// Code must return the code with a hash, expired or not.
+	Code(ctx context.Context, hash token.Hash) (OneTimeCode, error)
+
+	// RedeemCode must delete a code and add the key that redeem makes of it, as
+	// InsertKey does, both or neither, with ev and an event for the key. Where
+	// redeem refuses, the code stays. Of two calls at once only one must find the
+	// code.
+	RedeemCode(ctx context.Context, workspaceID, id string, redeem func(*OneTimeCode) (*Key, error), ev Event) error
+
+	// MissCode must count that a code was shown without its proof, and delete it
+	// with the last miss of so many. One that is not there is no fault, and
+	// there is no event: nothing can be had by it.
+	MissCode(ctx context.Context, workspaceID, id string, most int) error
+
+	// PruneCodes must delete at most limit codes that expired before a time, and
+	// say how many.
+	PruneCodes(ctx context.Context, before time.Time, limit int) (int, error)
 }

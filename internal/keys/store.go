@@ -295,31 +295,6 @@ type ReplyStore interface {
 	PruneReplies(ctx context.Context, now time.Time, limit int) (int, error)
 }
 
-// CodeStore keeps codes that wait to be redeemed.
-type CodeStore interface {
-	// InsertCode must add c. Where the workspace has most codes already that have
-	// not expired at ev.At, it is a Conflict.
-	InsertCode(ctx context.Context, c *OneTimeCode, most int, ev Event) error
-
-	// Code must return the code with a hash, expired or not.
-	Code(ctx context.Context, hash token.Hash) (OneTimeCode, error)
-
-	// RedeemCode must delete a code and add the key that redeem makes of it, as
-	// InsertKey does, both or neither, with ev and an event for the key. Where
-	// redeem refuses, the code stays. Of two calls at once only one must find the
-	// code.
-	RedeemCode(ctx context.Context, workspaceID, id string, redeem func(*OneTimeCode) (*Key, error), ev Event) error
-
-	// MissCode must count that a code was shown without its proof, and delete it
-	// with the last miss of so many. One that is not there is no fault, and
-	// there is no event: nothing can be had by it.
-	MissCode(ctx context.Context, workspaceID, id string, most int) error
-
-	// PruneCodes must delete at most limit codes that expired before a time, and
-	// say how many.
-	PruneCodes(ctx context.Context, before time.Time, limit int) (int, error)
-}
-
 // UsageStore keeps counts of verifications. They outlive the key.
 type UsageStore interface {
 	// AddUsage must add counts to those that are there, all or none, and move

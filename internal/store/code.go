@@ -70,7 +70,7 @@ func (c challengeColumn) Scan(src any) error {
 		*c.to = token.Hash{}
 		return nil
 	}
-	return digest{c.to}.Scan(src)
+	return digest(c).Scan(src)
 }
 
 // InsertCode implements [keys.CodeStore].
