@@ -139,7 +139,7 @@ func (h *home) fullKey() keys.Key {
 		Spent:  keys.Spending{Own: keys.Sums{Total: 8, Day: 1, Week: 2, Month: 3}, BYOK: keys.Sums{Total: 9, Day: 4, Week: 5, Month: 6}, At: now},
 	}
 	k.Version, k.UpdatedAt = 1, now.Add(time.Second)
-	whole(h.T, k, "Root", "MakeRoles", "LastUsedAt", "Secrets.LastUsedAt", "Owner.ID")
+	whole(h.T, k, "Root", "MakeRoles", "MakeKeyspace", "LastUsedAt", "Secrets.LastUsedAt", "Owner.ID")
 	return k
 }
 

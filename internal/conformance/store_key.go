@@ -44,7 +44,7 @@ func fullKeyComesBack(h *home) {
 		{KeyID: want.ID, SecretID: want.Secrets[1].ID, At: used.Add(time.Second)},
 	}))
 	want.LastUsedAt, want.Secrets[0].LastUsedAt, want.Secrets[1].LastUsedAt = used.Add(time.Second), used, used.Add(time.Second)
-	whole(h.T, want, "Root", "MakeRoles")
+	whole(h.T, want, "Root", "MakeRoles", "MakeKeyspace")
 	h.equal("the key after it was used", h.key(want.ID), want)
 }
 

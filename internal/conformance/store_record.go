@@ -49,7 +49,7 @@ func fullRecord(h *home) {
 	h.equal("the owner", *rec.Owner, owner)
 	h.equal("the permissions", rec.Permissions, []string{"doc.read", "doc.write"})
 	h.equal("that it is live", rec.Live, true)
-	whole(h.T, *rec, "Key.Root", "Key.MakeRoles", "Key.LastUsedAt", "Key.Secrets.LastUsedAt")
+	whole(h.T, *rec, "Key.Root", "Key.MakeRoles", "Key.MakeKeyspace", "Key.LastUsedAt", "Key.Secrets.LastUsedAt")
 
 	bare := h.insert(h.bareKey())
 	rec = h.record(bare.Secrets[0], now)

@@ -12,6 +12,7 @@ var referentCases = []storeCase{
 	{name: "Referents/Named", run: referentsNamed},
 	{name: "Referents/Many", run: referentsMany},
 	{name: "Key/MakeRoles", run: keyMakesRoles},
+	{name: "Key/MakeKeyspace", run: keyMakesKeyspace},
 }
 
 // sorted puts referents in the order of their ids.
@@ -107,4 +108,51 @@ func keyMakesRoles(h *home) {
 			h.Errorf("err = %v, want that of change", err)
 		}
 	})
+}
+
+// keyMakesKeyspace makes a keyspace with the first key of it: both or neither.
+func keyMakesKeyspace(h *home) {
+	first := func() keys.Key {
+		ks := h.newKeyspace("standing")
+		k := h.bareKey()
+		k.KeyspaceID, k.MakeKeyspace = ks.ID, &ks
+		return k
+	}
+	none := func(what string) {
+		h.Helper()
+		if _, err := h.s.Keyspace(h.Context(), h.ws.ID, "standing"); !keys.Is(err, keys.NotFound) {
+			h.Errorf("%s: the keyspace is there, %v", what, err)
+		}
+	}
+	k := first()
+	k.Roles = []string{"none"}
+	h.field(h.s.InsertKey(h.Context(), &k, h.event("key.create")), "roles/0")
+	none("a key that cannot be made")
+	k = first()
+	k.ID = h.insert(h.bareKey()).ID
+	h.code(h.s.InsertKey(h.Context(), &k, h.event("key.create")), keys.Conflict)
+	none("a key with an id that is taken")
+
+	k = first()
+	ks := *k.MakeKeyspace
+	k = h.insert(k)
+	if k.MakeKeyspace != nil {
+		h.Error("what was made is still to be made")
+	}
+	h.equal("the key", h.key(k.ID), k)
+	made, err := h.s.Keyspace(h.Context(), h.ws.ID, "standing")
+	h.ok(err)
+	ks.Version = 1
+	h.equal("the keyspace", made, ks)
+	events, err := h.s.Events(h.Context(), h.ws.ID, keys.EventFilter{Limit: 2})
+	h.ok(err)
+	if len(events) != 2 || events[0].Action != "keyspace.create" || events[0].Target.ID != ks.ID || events[1].Action != "key.create" {
+		h.Errorf("the events are %+v", events)
+	}
+
+	k = first()
+	h.code(h.s.InsertKey(h.Context(), &k, h.event("key.create")), keys.Conflict)
+	if _, err := h.s.Key(h.Context(), h.ws.ID, k.ID); !keys.Is(err, keys.NotFound) {
+		h.Errorf("the key of a keyspace that is taken: %v", err)
+	}
 }

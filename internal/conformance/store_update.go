@@ -43,7 +43,7 @@ func updateEverything(h *home) {
 	want.Owner.ID, want.Version, want.UpdatedAt = got.Owner.ID, 2, later
 	h.equal("the key that was returned", got, want)
 	h.equal("the key that was read", h.key(k.ID), want)
-	whole(h.T, got, "Root", "MakeRoles", "LastUsedAt", "Secrets.LastUsedAt")
+	whole(h.T, got, "Root", "MakeRoles", "MakeKeyspace", "LastUsedAt", "Secrets.LastUsedAt")
 
 	// What change is given may be changed in place.
 	got = h.update(k.ID, func(k *keys.Key) {

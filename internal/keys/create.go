@@ -37,16 +37,16 @@ func (m *Manager) CreateKey(ctx context.Context, by Actor, nk NewKey) (Key, toke
 	}
 	k.Secrets = []Secret{s}
 	if ks.ID == "" {
-		err := m.makeStanding(ctx, by, &ks, now)
-		if Is(err, Conflict) {
-			return m.CreateKey(ctx, by, nk)
-		}
-		if err != nil {
-			return Key{}, token.Secret{}, err
-		}
-		k.KeyspaceID = ks.ID
+		ks.begin(now)
+		k.KeyspaceID, k.MakeKeyspace = ks.ID, &ks
 	}
-	if err := m.Store.InsertKey(ctx, &k, event(by, "key.create", Ref{"key", k.ID}, now)); err != nil {
+	err = m.Store.InsertKey(ctx, &k, event(by, "key.create", Ref{"key", k.ID}, now))
+	if k.MakeKeyspace != nil && Is(err, Conflict) {
+		if _, there := m.Store.Keyspace(ctx, by.WorkspaceID, ks.Slug); there == nil {
+			return m.CreateKey(ctx, by, nk) // somebody else has made it at the same time
+		}
+	}
+	if err != nil {
 		return Key{}, token.Secret{}, err
 	}
 	return k, secret, nil
@@ -128,8 +128,13 @@ func (m *Manager) standing(by Actor, ks Keyspace) (Keyspace, error) {
 // makeStanding makes the keyspace, where what is to be made is the first to go
 // there. A Conflict says that somebody else has made it at the same time.
 func (m *Manager) makeStanding(ctx context.Context, by Actor, ks *Keyspace, now time.Time) error {
-	ks.ID, ks.CreatedAt, ks.UpdatedAt = token.NewID("ks"), now, now
+	ks.begin(now)
 	return m.Store.InsertKeyspace(ctx, ks, event(by, "keyspace.create", Ref{"keyspace", ks.ID}, now))
+}
+
+// begin makes a keyspace one that can be told from others.
+func (ks *Keyspace) begin(now time.Time) {
+	ks.ID, ks.CreatedAt, ks.UpdatedAt = token.NewID("ks"), now, now
 }
 
 // settle gives a new key its settings, those of the keyspace where its creator

@@ -36,6 +36,10 @@ type Key struct {
 	// the key. It is not kept.
 	MakeRoles bool
 
+	// MakeKeyspace is a keyspace that the store makes with the key; nil: none. It
+	// is not kept.
+	MakeKeyspace *Keyspace
+
 	// AccountID is what credits and spending are found by: the key's own ID,
 	// or that of the key which it takes the place of.
 	AccountID string

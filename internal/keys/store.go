@@ -89,7 +89,8 @@ type KeyStore interface {
 	// k.Owner names an external id alone, it must find or make that identity
 	// and set k.Owner.ID; it must make the permissions that k names, which a
 	// root key does not, since it has grants, and the roles where k.MakeRoles says
-	// so, which is then false. Where the account of k has credits
+	// so, which is then false, and the keyspace k.MakeKeyspace, which is then nil;
+	// a taken slug of its is a Conflict. Where the account of k has credits
 	// already they stay as they are and k.Credits is set to them. A role
 	// that does not exist is an Invalid error; a taken id, hash or alias a
 	// Conflict. It sets k.Version to 1.
