@@ -352,21 +352,36 @@ type Ledger interface {
 	ChangeCredits(ctx context.Context, workspaceID, keyID string, change func(*Credits) (*Credits, error), ev Event) (*Credits, error)
 }
 
-// Limiter counts what is taken under rate limits.
+// Limiter counts what is taken under rate limits. What it says must hold for a
+// clock too that steps back by no more than [ratelimit.Grace].
 type Limiter interface {
 	// Take must count all the spends, or none of them if one is refused, and
 	// append a decision for each to out. It must equal the pure function
-	// called in serial order, under any parallelism.
+	// called in serial order, under any parallelism. A spend is decided with
+	// those before it on the same counter, which is charged for them all. Where
+	// one is refused, the decisions of those that are not show their counters
+	// without the charge. What costs nothing, or asks for no lease, is never
+	// refused.
+	//
+	// A lease holds its place until it ends by the clock; one that Take or Look
+	// has found ended stays so. Where spends with a Most would give their owner
+	// more counters than that, nothing is counted, out comes back as it was,
+	// and the error is [ratelimit.ErrFull]: no counter is forgotten while it
+	// counts. One that counts nothing for longer than the grace takes no room.
+	//
+	// Take must keep nothing of spends, which belong to the caller.
 	Take(ctx context.Context, spends []ratelimit.Spend, out []ratelimit.Decision, now time.Time) ([]ratelimit.Decision, bool, error)
 
-	// Look must decide as Take would, and count nothing.
+	// Look must answer as Take would, and count nothing.
 	Look(ctx context.Context, spends []ratelimit.Spend, out []ratelimit.Decision, now time.Time) ([]ratelimit.Decision, bool, error)
 
-	// Give must take back what Take counted at takenAt.
+	// Give must take back what Take counted at takenAt, as the pure function
+	// does, and end the leases that it took. What was not taken, or has ended,
+	// changes nothing.
 	Give(ctx context.Context, spends []ratelimit.Spend, takenAt, now time.Time) error
 
-	// Lease must find a lease that is held at now, and report whether there is
-	// one.
+	// Lease must find a lease that is held at now, with the Counter of the spend
+	// that took it, and report whether there is one.
 	Lease(ctx context.Context, id string, now time.Time) (ratelimit.Lease, bool, error)
 
 	// Release must end a lease that is held at now, and report whether there

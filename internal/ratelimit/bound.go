@@ -2,45 +2,61 @@ package ratelimit
 
 import "slices"
 
-// roomFor reports whether there may be all the counters that a call makes.
-// Counters of an owner are in one shard, whose lock is held.
+// roomFor reports whether there may be all the counters that a call makes, or
+// fills anew. Counters of an owner are in one shard, whose lock is held.
 func (l *Local) roomFor(spends []Spend, spots []spot, now int64) bool {
 	for i := range spends {
 		at, sp := &spots[i], &spends[i]
-		if !makes(sp, at) {
+		if !fills(sp, at) {
 			continue
 		}
 		inShard, ofWorkspace, ofOwner := 0, 0, 0 // counters that the call makes up to here
 		for j := range spends[:i+1] {
-			if makes(&spends[j], &spots[j]) && spots[j].shard == at.shard {
+			other, c := &spots[j], &spends[j].Counter
+			if other.shard != at.shard || !fills(&spends[j], other) || named(spends[:j], spots, c) {
+				continue
+			}
+			if other.place < 0 {
 				inShard++
-				if spends[j].Counter.Workspace == sp.Counter.Workspace {
+				if c.Workspace == sp.Counter.Workspace {
 					ofWorkspace++
 				}
-				if spends[j].Most > 0 && spends[j].Counter.Owner == sp.Counter.Owner {
-					ofOwner++
-				}
+			}
+			if spends[j].Most > 0 && c.Owner == sp.Counter.Owner && other.idle(now) {
+				ofOwner++
 			}
 		}
-		if l.Most > 0 && !l.roomIn(at.shard, sp.Counter.Workspace, inShard, ofWorkspace) {
+		if l.Most > 0 && at.place < 0 && !l.roomIn(at.shard, sp.Counter.Workspace, inShard, ofWorkspace) {
 			return false
 		}
-		if sp.Most > 0 && at.shard.live(sp.Counter.Owner, now)+ofOwner > sp.Most {
+		if sp.Most > 0 && at.idle(now) && at.shard.live(sp.Counter.Owner, now)+ofOwner > sp.Most {
 			return false
 		}
 	}
 	return true
 }
 
-// makes reports whether committing a spend makes a counter.
-func makes(sp *Spend, at *spot) bool {
-	if at.place >= 0 {
-		return false
-	}
+// fills reports whether committing a spend leaves something in its counter.
+func fills(sp *Spend, at *spot) bool {
 	if sp.Limit.Concurrent {
 		return sp.Lease != nil
 	}
 	return at.after != State{}
+}
+
+// named reports whether one of the first spends of a call fills a counter.
+func named(first []Spend, spots []spot, c *Counter) bool {
+	for i := range first {
+		if first[i].Counter == *c && fills(&first[i], &spots[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// idle reports whether the counter is not there, or waits to be swept.
+func (at *spot) idle(now int64) bool {
+	return at.place < 0 || at.shard.entries[at.place].over(now-int64(Grace))
 }
 
 // roomIn reports whether a shard has room for as many more, of which so many,
@@ -77,7 +93,7 @@ func (s *shard) unshare(workspace string) {
 func (s *shard) live(owner string, now int64) int {
 	n := 0
 	for _, c := range s.bounded[owner] {
-		if place, ok := s.index[c]; ok && !s.entries[place].over(now-sweepGrace) {
+		if place, ok := s.index[c]; ok && !s.entries[place].over(now-int64(Grace)) {
 			n++
 		}
 	}

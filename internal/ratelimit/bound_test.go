@@ -7,51 +7,44 @@ import (
 	"time"
 )
 
-// TestMostOfAnOwner invents names of limits for one owner.
-func TestMostOfAnOwner(t *testing.T) {
+// TestRefusedCallsMakeNoCounter asks for what is refused, and looks.
+func TestRefusedCallsMakeNoCounter(t *testing.T) {
 	for _, a := range algorithms {
 		var l Local
-		named := func(name, owner string, cost int64) Spend {
-			lim := limit(a, 5, "10s")
-			lim.Name = name
-			sp := spend(owner, lim, cost)
-			sp.Most = 3
+		lim := limit(a, 5, "10s")
+		bounded := func(name string) Spend {
+			sp := spend("o", lim, 1)
+			sp.Counter.Name, sp.Most = name, 1
 			return sp
 		}
-		refused := func(now time.Duration, spends ...Spend) bool {
-			t.Helper()
-			out, ok, err := l.Take(t.Context(), spends, nil, at(now))
-			if err != nil && (!errors.Is(err, ErrFull) || ok || len(out) != 0) {
-				t.Fatalf("%s: %v, %t, %v", a, out, ok, err)
-			}
-			return err != nil
+		take(t, &l, at(0), spend("o", lim, 6), lease("o", slots(1), "a", at(time.Minute)))
+		take(t, &l, at(0), spend("o", lim, 0), lease("o", slots(1), "", at(0)))
+		if _, _, err := l.Take(t.Context(), []Spend{bounded("1"), bounded("2")}, nil, at(0)); !errors.Is(err, ErrFull) {
+			t.Errorf("%s: two of one: %v", a, err)
 		}
-		for range 2 {
-			if refused(0, named("1", "o", 1), named("2", "o", 1)) {
-				t.Errorf("%s: the first two are refused", a)
-			}
+		if _, _, err := l.Look(t.Context(), []Spend{spend("o", lim, 1), lease("o", slots(1), "a", at(time.Minute))}, nil, at(0)); err != nil {
+			t.Error(err)
 		}
-		if !refused(0, named("3", "o", 1), named("4", "o", 1)) || l.Len() != 2 {
-			t.Errorf("%s: two more are let in, or one of them; there are %d", a, l.Len())
+		if l.Len() != 0 {
+			t.Errorf("%s: calls that counted nothing left %d counters", a, l.Len())
 		}
-		if refused(0, named("3", "o", 0), named("4", "o", 0)) || refused(0, named("3", "o", 1)) {
-			t.Errorf("%s: a third is refused, or a look", a)
+	}
+}
+
+// TestBoundsAreForgotten invents names of limits for many owners: of counters
+// that are dropped no list of an owner's has any.
+func TestBoundsAreForgotten(t *testing.T) {
+	for _, a := range algorithms {
+		var l Local
+		for i := range 1000 {
+			sp := spend(fmt.Sprint("o", i/3), limit(a, 5, "10s"), 1)
+			sp.Counter.Name, sp.Most = fmt.Sprint(i), 3
+			take(t, &l, at(time.Duration(i)*100*time.Millisecond), sp)
 		}
-		if !refused(0, named("4", "o", 1)) || refused(0, named("4", "p", 1)) || refused(0, spend("o", limit(a, 5, "10s"), 1)) {
-			t.Errorf("%s: a fourth is let in, or what is another's or not bounded is refused", a)
-		}
-		out, _ := take(t, &l, at(0), named("1", "o", 0))
-		if out[0].Remaining != 3 {
-			t.Errorf("%s: the first counts %d left, want 3", a, out[0].Remaining)
-		}
-		if refused(40*time.Second, named("4", "o", 1)) {
-			t.Errorf("%s: refused when the others have passed", a)
-		}
-		for i := range 200 {
-			refused(80*time.Second, spend(fmt.Sprint(i), limit(a, 5, "10s"), 1))
-		}
+		lists := 0
 		for i := range l.shards {
 			for owner, of := range l.shards[i].bounded {
+				lists += len(of)
 				for _, c := range of {
 					if _, ok := l.shards[i].index[c]; !ok {
 						t.Errorf("%s: %s still has %v", a, owner, c)
@@ -59,23 +52,8 @@ func TestMostOfAnOwner(t *testing.T) {
 				}
 			}
 		}
-	}
-}
-
-// TestWhatWasGivenBackIsNoCounter gives back all that new counters have counted:
-// they take the room of none.
-func TestWhatWasGivenBackIsNoCounter(t *testing.T) {
-	for _, a := range algorithms {
-		var l Local
-		for i := range 10 {
-			sp := spend("o", limit(a, 5, "10s"), 2)
-			sp.Counter.Name, sp.Most = fmt.Sprint(i), 3
-			if _, ok, err := l.Take(t.Context(), []Spend{sp}, nil, at(0)); !ok || err != nil {
-				t.Fatalf("%s: the %dth: %t, %v", a, i, ok, err)
-			}
-			if err := l.Give(t.Context(), []Spend{sp}, at(0), at(0)); err != nil {
-				t.Fatal(err)
-			}
+		if n := l.Len(); lists != n || n > 900 {
+			t.Errorf("%s: %d counters are held, and %d are in lists", a, n, lists)
 		}
 	}
 }

@@ -279,9 +279,9 @@ func (c *Counter) clone() Counter {
 	return Counter{strings.Clone(c.Workspace), strings.Clone(c.Name), strings.Clone(c.Owner), c.Window}
 }
 
-// sweepGrace is how long a counter is kept after its window: a clock that steps
-// back by no more finds every count that it had left.
-const sweepGrace = int64(time.Second)
+// Grace is how long a counter is kept after its window: a clock that steps back
+// by no more finds every count that it had left.
+const Grace = time.Second
 
 // sweep drops those of the next few counters whose window has passed, and the
 // leases under them.
@@ -291,7 +291,7 @@ func (l *Local) sweep(s *shard, now int64, few int) {
 			s.hand = 0
 		}
 		e := &s.entries[s.hand]
-		if !e.over(now - sweepGrace) {
+		if !e.over(now - int64(Grace)) {
 			s.hand++
 			continue
 		}

@@ -164,3 +164,10 @@ func TestClockStepsBack(t *testing.T) {
 		}
 	})
 }
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
