@@ -104,13 +104,15 @@ func TestOneOrder(t *testing.T) {
 			refused := 0
 			for n := range 120 {
 				mode := []keys.RefillMode{keys.RefillAdd, keys.RefillSet, keys.RefillRaise}[n%3]
-				history, first := recordHistory(h, mode)
-				switch porcupine.CheckOperationsTimeout(aBalance(first), history, time.Minute) {
-				case porcupine.Illegal:
-					t.Errorf("there is no order in which these answers are right: %s", tell(history))
-				case porcupine.Unknown:
-					t.Errorf("no order was found in a minute: %s", tell(history))
-				}
+				k, secret := h.create(keys.KeySettings{Credits: keys.Some(&keys.CreditSettings{Remaining: keys.Some[int64](12), Refill: keys.Some(&keys.RefillSettings{
+					Amount: keys.Some[int64](5), Mode: keys.Some(mode),
+					Every: keys.Some(keys.Rhythm{Every: keys.EverySpan, Span: span.Of(time.Minute)}),
+				})})})
+				history, first := recordHistory(h, &k, secret, func(d *doer) (any, func() any) {
+					what := d.choose()
+					return what, func() any { return d.do(what) }
+				}), *k.Credits
+				mustHaveOrder(t, aBalance(first), history)
 				for _, op := range history {
 					if !op.Output.(reply).done {
 						refused++
@@ -135,36 +137,32 @@ type doer struct {
 	verifier keys.Verifier
 }
 
-// recordHistory lets some doers work on one new key at once.
-func recordHistory(h *home, mode keys.RefillMode) ([]porcupine.Operation, keys.Credits) {
+// recordHistory lets some doers work on one new key at once. choose says what a
+// doer does next, and how.
+func recordHistory(h *home, k *keys.Key, secret token.Secret, choose func(*doer) (what any, do func() (answer any))) (all []porcupine.Operation) {
 	const doers, each = 6, 8
-	k, secret := h.create(keys.KeySettings{Credits: keys.Some(&keys.CreditSettings{Remaining: keys.Some[int64](12), Refill: keys.Some(&keys.RefillSettings{
-		Amount: keys.Some[int64](5), Mode: keys.Some(mode),
-		Every: keys.Some(keys.Rhythm{Every: keys.EverySpan, Span: span.Of(time.Minute)}),
-	})})})
 	var clock, order atomic.Int64
 	var wg sync.WaitGroup
 	histories := make([][]porcupine.Operation, doers)
 	for i := range doers {
 		wg.Go(func() {
 			d := &doer{home: h, id: k.ID, secret: secret}
-			d.manager = keys.Manager{Store: h.store, Ledger: h.store, Counts: h.usage, Vault: h.manager.Vault, Clock: d.clock}
+			d.manager = keys.Manager{Store: h.store, Ledger: h.store, Recorder: h.usage, Counts: h.usage, Vault: h.manager.Vault, Clock: d.clock}
 			d.verifier = keys.Verifier{Records: h.verifier.Records, Limiter: h.verifier.Limiter, Ledger: h.store, Recorder: h.usage, Clock: d.clock}
 			for range each {
 				d.now = k.CreatedAt.Add(time.Duration(clock.Add(rand.Int64N(15))) * time.Second)
-				what := d.choose()
+				what, do := choose(d)
 				begin := order.Add(1)
-				r := d.do(what)
-				histories[i] = append(histories[i], porcupine.Operation{ClientId: i, Input: what, Call: begin, Output: r, Return: order.Add(1)})
+				answer := do()
+				histories[i] = append(histories[i], porcupine.Operation{ClientId: i, Input: what, Call: begin, Output: answer, Return: order.Add(1)})
 			}
 		})
 	}
 	wg.Wait()
-	var all []porcupine.Operation
 	for _, own := range histories {
 		all = append(all, own...)
 	}
-	return all, *k.Credits
+	return all
 }
 
 func (d *doer) clock() time.Time { return d.now }
@@ -226,11 +224,26 @@ func (d *doer) replied(c *keys.Credits, err error) reply {
 	return reply{true, c.At(d.now).Remaining}
 }
 
+func (d deed) String() string {
+	return fmt.Sprintf("%s: %s %d", d.at.Format("15:04:05"), d.do, d.amount)
+}
+
+// mustHaveOrder finds an order of the calls of a history in which all the answers
+// are right.
+func mustHaveOrder(t *testing.T, model porcupine.Model, history []porcupine.Operation) {
+	t.Helper()
+	switch porcupine.CheckOperationsTimeout(model, history, time.Minute) {
+	case porcupine.Illegal:
+		t.Fatalf("there is no order in which these answers are right: %s", tell(history))
+	case porcupine.Unknown:
+		t.Fatalf("no order was found in a minute: %s", tell(history))
+	}
+}
+
 // tell writes a history out, in the order of the calls' begins.
 func tell(history []porcupine.Operation) (text string) {
 	for _, op := range history {
-		d := op.Input.(deed)
-		text += fmt.Sprintf("\n%3d to %3d: by %d at %s: %s %d: %+v", op.Call, op.Return, op.ClientId, d.at.Format("15:04:05"), d.do, d.amount, op.Output)
+		text += fmt.Sprintf("\n%3d to %3d: by %d at %v: %+v", op.Call, op.Return, op.ClientId, op.Input, op.Output)
 	}
 	return text
 }
