@@ -2,37 +2,47 @@ package server
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 )
 
-// TestSyncBeforeValid watches the server's calls of the kernel: between the
-// writing of what a call has spent and the writing of its answer there is a
-// sync of the file. A kill cannot show that, since the kernel keeps what was
-// written. That the watch sees what it should is shown by durability relaxed,
-// and by a record from which the syncs are taken.
-func TestSyncBeforeValid(t *testing.T) {
+// TestSyncBeforeAnswers watches the server's calls of the kernel: between the
+// writing of what a call has spent or set aside and the writing of its answer
+// there is a sync of the file. A kill cannot show that, since the kernel keeps
+// what was written. That the watch sees what it should is shown by durability
+// relaxed, and by a record from which the syncs are taken.
+func TestSyncBeforeAnswers(t *testing.T) {
 	if noTracer = tracer(); noTracer != nil {
 		return // on record by TestMain
 	}
-	strict := traceSpending(t, "strict")
-	if early := strict.early(); len(early) > 0 {
-		t.Errorf("%d of %d calls were answered before what they spent was on the disk: %v", len(early), len(strict.keys), early)
+	strict := traceUses(t, "strict")
+	if early := strict.early(""); len(early) > 0 {
+		t.Errorf("%d of %d calls were answered before what they did was on the disk: %q", len(early), len(strict.uses), early)
 	}
-	if early := strict.without("fsync", "fdatasync").early(); len(early) != len(strict.keys) {
-		t.Errorf("without any sync %d of %d calls are found to be answered early", len(early), len(strict.keys))
+	if early := strict.without("fsync", "fdatasync").early(""); len(early) != len(strict.uses) {
+		t.Errorf("without any sync %d of %d calls are found to be answered early", len(early), len(strict.uses))
 	}
-	relaxed := traceSpending(t, "relaxed")
-	if early := relaxed.early(); len(early) < len(relaxed.keys)/2 {
-		t.Errorf("with durability relaxed %d of %d calls were answered before they were on the disk", len(early), len(relaxed.keys))
+	relaxed := traceUses(t, "relaxed")
+	for _, what := range []string{"credits", "verify", "spend"} {
+		if early, all := relaxed.early(what), relaxed.of(what); len(early) < all/2 || all == 0 {
+			t.Errorf("with durability relaxed %d of %d calls of %s were answered before they were on the disk", len(early), all, what)
+		}
+	}
+	for _, what := range []string{"reserve", "settle"} { // always by the one writer
+		if early, all := relaxed.early(what), relaxed.of(what); len(early) > 0 || all == 0 {
+			t.Errorf("with durability relaxed %d of %d calls to %s were answered before they were on the disk", len(early), all, what)
+		}
 	}
 }
 
@@ -45,10 +55,19 @@ func tracer() error {
 	return nil
 }
 
-// A trace is what a server did while each of some keys was used once.
+// A trace is what a server did while each of some keys was used.
 type trace struct {
-	keys  []string // their ids
+	uses  []use
+	made  string // the id of the last key, all of which were made before they were used
 	calls []kernelCall
+}
+
+// A use is one call that must be durable when it is answered, and how to know
+// it in a trace: by what nothing else writes or tells.
+type use struct {
+	what  string
+	wrote [][]byte // of which the first write that tells of it has one
+	told  []byte   // which its answer has
 }
 
 // A kernelCall is one that a server made. Those that write stand where they
@@ -60,47 +79,102 @@ type kernelCall struct {
 	over bool
 }
 
-// traceSpending starts a server under strace, and uses keys that have credits:
-// some one after the other, others a few at a time. Each is used once, so that
-// the write that tells of it is that of its one call.
-func traceSpending(t *testing.T, durability string) trace {
+// traceUses starts a server under strace, and uses keys that have credits or a
+// budget: some one after the other, others a few at a time.
+func traceUses(t *testing.T, durability string) trace {
 	t.Helper()
-	const alone, atOnce, times = 30, 12, 5
+	const alone, atOnce, times = 32, 12, 5
 	file := filepath.Join(t.TempDir(), "trace")
 	by := []string{"strace", "-D", "-f", "--seccomp-bpf", "-qq", "-y", "-xx", "-s", "10000", "-e", "signal=none",
 		"-e", "trace=fsync,fdatasync,pwrite64,write", "-o", file}
 	p := launchBy(t, by, "quiet", t.TempDir(), "LATCHKEY_ROOT_KEY="+crashRoot, "LATCHKEY_DURABILITY="+durability).ready(t)
 	var tr trace
-	var secrets []string
-	for range alone + atOnce*times {
-		status, answer, ok := ask("POST", p.url+"/latchkey/v1/keys", `{"credits":{"remaining":9}}`)
-		if !ok || status != http.StatusCreated {
-			t.Fatalf("a key is not made: %d %v", status, answer)
-		}
-		tr.keys, secrets = append(tr.keys, answer["id"].(string)), append(secrets, answer["secret"].(string))
+	var users []*user
+	for i := range alone + atOnce*times {
+		u := &user{what: []string{"credits", "verify", "spend", "reserve"}[i%4], url: p.url + "/latchkey/v1"}
+		u.make(t)
+		users, tr.made = append(users, u), u.id
 	}
-	use := func(secret string) {
-		if _, answer, _ := ask("POST", p.url+"/latchkey/v1/verify", fmt.Sprintf(`{"key":%q}`, secret)); answer["valid"] != true {
-			t.Errorf("a good key is answered %v", answer)
-		}
-	}
-	for _, secret := range secrets[:alone] {
-		use(secret)
+	for _, u := range users[:alone] {
+		u.use(t)
 	}
 	for n := range times {
 		var wg sync.WaitGroup
 		for i := range atOnce {
-			wg.Go(func() { use(secrets[alone+n*atOnce+i]) })
+			wg.Go(func() { users[alone+n*atOnce+i].use(t) })
 		}
 		wg.Wait()
 	}
 	p.terminate(t)
+	for _, u := range users {
+		tr.uses = append(tr.uses, u.uses...)
+	}
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	tr.calls = parseTrace(t, string(text))
 	return tr
+}
+
+// A user uses one key in one way.
+type user struct {
+	what, url  string
+	id, secret string
+	uses       []use
+}
+
+func (u *user) make(t *testing.T) {
+	t.Helper()
+	settings := `{"budget":{"limit_micros":1000000000000000}}`
+	if u.what == "credits" {
+		settings = `{"credits":{"remaining":9}}`
+	}
+	status, answer, ok := ask("POST", u.url+"/keys", settings)
+	if !ok || status != http.StatusCreated {
+		t.Fatalf("a key is not made: %d %v", status, answer)
+	}
+	u.id, u.secret = answer["id"].(string), answer["secret"].(string)
+}
+
+// use uses the key. The write that tells of credits names the key, as no other
+// does since it was made; that of money has the amount, which is random.
+func (u *user) use(t *testing.T) {
+	micros := 100_000_000_000_000 + rand.Int64N(800_000_000_000_000)
+	amount := fmt.Sprintf(`"amount_micros":%d`, micros)
+	switch u.what {
+	case "credits":
+		u.ask(t, "/verify", fmt.Sprintf(`"key":%q`, u.secret))
+		u.uses = append(u.uses, use{u.what, [][]byte{[]byte(u.id)}, []byte(u.id)})
+	case "verify":
+		u.ask(t, "/verify", fmt.Sprintf(`"key":%q,"spend_micros":%d`, u.secret, micros))
+		u.spent("verify", micros, u.id) // of the budget it is told what remains
+	case "spend":
+		u.ask(t, "/keys/"+u.id+"/spend", amount)
+		u.spent("spend", micros, fmt.Sprint(micros))
+	case "reserve":
+		answer := u.ask(t, "/keys/"+u.id+"/reservations", amount)
+		id, _ := answer["id"].(string)
+		u.uses = append(u.uses, use{"reserve", [][]byte{[]byte(id)}, []byte(id)})
+		micros /= 2
+		u.ask(t, "/reservations/"+id+"/settle", fmt.Sprintf(`"amount_micros":%d`, micros))
+		u.spent("settle", micros, fmt.Sprint(micros))
+	}
+}
+
+func (u *user) ask(t *testing.T, path, members string) map[string]any {
+	t.Helper()
+	status, answer, _ := ask("POST", u.url+path, "{"+members+"}")
+	if valid, asked := answer["valid"].(bool); status/100 != 2 || asked && !valid {
+		t.Errorf("%s of a good key is answered %d %v", path, status, answer)
+	}
+	return answer
+}
+
+// spent notes a use by the amount that it spent, as the journal has it and as
+// the rows do, and by what its answer has.
+func (u *user) spent(what string, micros int64, told string) {
+	u.uses = append(u.uses, use{what, [][]byte{binary.AppendVarint(nil, micros), fmt.Append(nil, micros)}, []byte(told)})
 }
 
 var (
@@ -147,59 +221,74 @@ func unhex(t *testing.T, text string) []byte {
 
 // without returns the trace without the calls of some names.
 func (tr trace) without(names ...string) trace {
-	out := trace{keys: tr.keys}
+	out := trace{uses: tr.uses, made: tr.made}
 	for _, c := range tr.calls {
-		if !strings.Contains(strings.Join(names, " "), c.name) {
+		if !slices.Contains(names, c.name) {
 			out.calls = append(out.calls, c)
 		}
 	}
 	return out
 }
 
-// early returns the keys whose VALID was sent before the write that tells of
-// what it cost was followed by a whole sync of the same file, or never.
-func (tr trace) early() (keys []string) {
-	begin := tr.lastMade()
-	for _, id := range tr.keys {
-		if !tr.syncedBeforeValid(begin, id) {
-			keys = append(keys, id)
+// of counts the uses of one kind.
+func (tr trace) of(what string) (n int) {
+	for _, u := range tr.uses {
+		if u.what == what {
+			n++
 		}
 	}
-	return keys
+	return n
+}
+
+// early returns the uses of one kind, or of all, that were answered before the
+// write that tells of them was followed by a whole sync of the same file, or
+// never.
+func (tr trace) early(what string) (early []string) {
+	begin := tr.lastMade()
+	for _, u := range tr.uses {
+		if (what == "" || u.what == what) && !tr.syncedBefore(begin, u) {
+			early = append(early, fmt.Sprintf("%s %s", u.what, u.told))
+		}
+	}
+	return early
 }
 
 // lastMade returns where the answer stands that told of the last key. The rows
 // of all keys were written before.
 func (tr trace) lastMade() (at int) {
-	last := []byte(tr.keys[len(tr.keys)-1])
 	for i, c := range tr.calls {
-		if c.answers(last) && bytes.Contains(c.data, []byte(`"secret"`)) {
+		if c.answers([]byte(tr.made)) && bytes.Contains(c.data, []byte(`"secret"`)) {
 			return i
 		}
 	}
 	return 0
 }
 
-func (tr trace) syncedBeforeValid(begin int, id string) bool {
+// syncedBefore reports whether a use was answered, and not before a sync.
+func (tr trace) syncedBefore(begin int, u use) bool {
 	const written, syncing, synced = 1, 2, 3
 	state := 0
 	for _, c := range tr.calls[begin+1:] {
 		log := strings.HasSuffix(c.file, "/latchkey.db-wal")
 		switch {
-		case log && c.name == "pwrite64" && state == 0 && bytes.Contains(c.data, []byte(id)):
+		case log && c.name == "pwrite64" && state == 0 && u.writtenIn(c.data):
 			state = written
 		case log && strings.HasSuffix(c.name, "sync") && !c.over && state == written:
 			state = syncing
 		case log && strings.HasSuffix(c.name, "sync") && c.over && state == syncing:
 			state = synced
-		case c.answers([]byte(id)):
-			return state == synced && bytes.Contains(c.data, []byte(`"valid":true`))
+		case c.answers(u.told):
+			return state == synced
 		}
 	}
 	return false
 }
 
-// answers reports whether the call sends an answer that names a key.
-func (c kernelCall) answers(id []byte) bool {
-	return c.name == "write" && strings.HasPrefix(c.file, "socket:") && bytes.HasPrefix(c.data, []byte("HTTP/1.1 20")) && bytes.Contains(c.data, id)
+func (u use) writtenIn(data []byte) bool {
+	return slices.ContainsFunc(u.wrote, func(b []byte) bool { return bytes.Contains(data, b) })
+}
+
+// answers reports whether the call sends an answer that has some text.
+func (c kernelCall) answers(text []byte) bool {
+	return c.name == "write" && strings.HasPrefix(c.file, "socket:") && bytes.HasPrefix(c.data, []byte("HTTP/1.1 20")) && bytes.Contains(c.data, text)
 }
