@@ -2,97 +2,11 @@ package store
 
 import (
 	"context"
-	bin "encoding/binary"
-	"errors"
+	"fmt"
 	"time"
 
 	"latchkey/internal/keys"
 )
-
-// An entry of the journal says what an account has: its id, the number of the
-// change, which parts follow, and of credits what remains and when they were
-// refilled, and of money what was spent. What only settings change is not there.
-
-// Parts of an entry.
-const (
-	entryCredits = 1 << iota
-	entryMoney
-)
-
-func appendEntry(b []byte, id string, st balance) []byte {
-	b = bin.AppendUvarint(b, uint64(len(id)))
-	b = append(b, id...)
-	b = bin.AppendVarint(b, st.rev)
-	parts := int64(0)
-	if st.Credits != nil {
-		parts |= entryCredits
-	}
-	if st.Money != nil {
-		parts |= entryMoney
-	}
-	b = bin.AppendVarint(b, parts)
-	if st.Credits != nil {
-		b = bin.AppendVarint(b, st.Credits.Remaining)
-		b = bin.AppendVarint(b, millis(st.Credits.RefilledAt))
-	}
-	if st.Money != nil {
-		for _, n := range spentForm(st.Money.Spent) {
-			b = bin.AppendVarint(b, n)
-		}
-	}
-	return b
-}
-
-var errJournal = errors.New("the journal of balances is damaged")
-
-// An entry is what the journal says of an account. Its credits and money have
-// no settings.
-type entry struct {
-	id string
-	balance
-}
-
-// eachEntry reads the entries of one row.
-func eachEntry(b []byte, fn func(entry)) error {
-	bad := false
-	next := func() int64 {
-		n, size := bin.Varint(b)
-		if size <= 0 {
-			bad, b = true, nil
-			return 0
-		}
-		b = b[size:]
-		return n
-	}
-	for len(b) > 0 && !bad {
-		size, n := bin.Uvarint(b)
-		if n <= 0 || size > uint64(len(b)-n) {
-			return errJournal
-		}
-		e := entry{id: string(b[n : n+int(size)])}
-		b = b[n+int(size):]
-		e.rev = next()
-		parts := next()
-		if parts&entryCredits != 0 {
-			e.Credits = &keys.Credits{Remaining: next()}
-			e.Credits.RefilledAt = fromMillis(next())
-		}
-		if parts&entryMoney != 0 {
-			var form [spentSize]int64
-			for i := range form {
-				form[i] = next()
-			}
-			e.Money = &keys.Money{Spent: spentFrom(form)}
-		}
-		if !bad {
-			fn(e)
-		}
-	}
-	if bad {
-		return errJournal
-	}
-	return nil
-}
 
 // Bounds of the journal. When it is longer than foldAfter rows, each commit
 // brings the rows of foldEach accounts up to date, so that it does not grow
@@ -116,20 +30,32 @@ const (
 // left behind, and empties it.
 func (b *balances) recover(ctx context.Context) error {
 	last := map[string]entry{}
+	rows, checked := 0, 0
 	return b.store.writes.do(ctx, &job{ctx: ctx, done: make(chan error, 1), run: func(t *txn) error {
-		err := t.each(`SELECT entries FROM journal ORDER BY id`, nil, func(row scan) error {
-			var entries []byte
-			if err := row(&entries); err != nil {
+		err := t.each(`SELECT id, entries FROM journal ORDER BY id`, nil, func(row scan) error {
+			var id int64
+			var b []byte
+			if err := row(&id, &b); err != nil {
 				return err
 			}
-			return eachEntry(entries, func(e entry) {
+			sum, err := eachEntry(b, func(e entry) {
 				if last[e.id].rev < e.rev {
 					last[e.id] = e
 				}
 			})
+			if rows++; sum {
+				checked++
+			}
+			if err != nil {
+				return fmt.Errorf("row %d: %w", id, err)
+			}
+			return nil
 		})
 		if err != nil {
 			return err
+		}
+		if checked > 0 && checked < rows { // A start empties the journal, so it never has both.
+			return fmt.Errorf("%d of its %d rows have no checksum: %w", rows-checked, rows, errJournal)
 		}
 		for id, e := range last {
 			read, err := t.session.balance(id)
@@ -190,7 +116,7 @@ func (b *balances) take() *spending {
 	b.mu.Unlock()
 	// The accounts may have moved on by now. What is written is then more than
 	// has to be there, and nobody has been told of it.
-	s.entries = make([]byte, 0, 48*len(s.accounts))
+	s.entries = newRow(len(s.accounts))
 	for _, a := range s.accounts {
 		shard := b.shard(a.id)
 		shard.mu.Lock()
@@ -201,6 +127,7 @@ func (b *balances) take() *spending {
 			s.entries = appendEntry(s.entries, a.id, st)
 		}
 	}
+	sealRow(s.entries)
 	b.journal++
 	s.row, s.folding = b.journal, b.folding()
 	if before := b.oldest(len(s.folding)); len(s.folding) > 0 && before-b.deleted >= b.deleteAfter {

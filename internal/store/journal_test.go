@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -182,87 +181,4 @@ func closed(t *testing.T, accounts int) (path string) {
 		t.Fatal(err)
 	}
 	return path
-}
-
-// entryOf is one of the journal.
-func entryOf(id string, rev, remaining int64) []byte {
-	return appendEntry(nil, id, balance{keys.Account{Credits: &keys.Credits{Remaining: remaining}}, rev})
-}
-
-// TestJournalOfManyEntries starts from a journal that tells of an account more
-// than once, of some that are gone, and of older states after newer ones.
-func TestJournalOfManyEntries(t *testing.T) {
-	path := closed(t, 3)
-	db := rawFile(t, path)
-	for id, row := range [][]byte{
-		slices.Concat(entryOf("account-0", 9001, 900), entryOf("account-1", 9002, 901)),
-		slices.Concat(entryOf("account-0", 9005, 800), entryOf("gone", 9006, 1), entryOf("account-0", 9004, 850)),
-		entryOf("account-0", 9003, 860),
-		slices.Concat(entryOf("account-2", 1, 5), entryOf("account-1", 9007, 700)), // of account-2 the row knows better
-		{},
-	} {
-		if _, err := db.Exec(`INSERT INTO journal (id, entries) VALUES ($1, $2)`, int64(id+1), row); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s, err := Open(t.Context(), "sqlite:"+path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	for id, want := range map[string]int64{"account-0": 800, "account-1": 700, "account-2": 1000} {
-		if got := left(t, s, id); got != want {
-			t.Errorf("%s has %d, want %d", id, got, want)
-		}
-		spendOne(t, s, id, 1, want-1) // by a number past those of the journal
-		if got := left(t, crash(t, path), id); got != want-1 {
-			t.Errorf("after a crash %s has %d, want %d", id, got, want-1)
-		}
-	}
-}
-
-// TestDamagedJournal cuts a row of the journal at every place: where that is not
-// between two entries, no store is opened on it, and nothing is changed, so that
-// it can be mended.
-func TestDamagedJournal(t *testing.T) {
-	path := closed(t, 2)
-	db := rawFile(t, path)
-	first := entryOf("account-0", 9001, 900)
-	whole := slices.Concat(first, entryOf("account-1", 9002, 901))
-	put := func(row []byte) {
-		t.Helper()
-		if _, err := db.Exec(`DELETE FROM journal`); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := db.Exec(`INSERT INTO journal (id, entries) VALUES (1, $1)`, row); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for n := 1; n < len(whole); n++ {
-		if n == len(first) {
-			continue
-		}
-		put(whole[:n])
-		s, err := Open(t.Context(), "sqlite:"+path)
-		if err == nil {
-			s.Close()
-			t.Fatalf("a store is opened on a journal that is cut after %d of %d bytes", n, len(whole))
-		}
-		if !errors.Is(err, errJournal) {
-			t.Errorf("a journal that is cut after %d bytes: %v", n, err)
-		}
-		var rows, below int
-		if err := db.QueryRow(`SELECT (SELECT count(*) FROM journal), (SELECT count(*) FROM credits WHERE remaining < 1000)`).Scan(&rows, &below); err != nil || rows != 1 || below != 0 {
-			t.Fatalf("after it was refused, the journal has %d rows and %d accounts have changed: %v", rows, below, err)
-		}
-	}
-	put(whole)
-	s, err := Open(t.Context(), "sqlite:"+path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	if a, b := left(t, s, "account-0"), left(t, s, "account-1"); a != 900 || b != 901 {
-		t.Errorf("the accounts have %d and %d, want 900 and 901", a, b)
-	}
 }
