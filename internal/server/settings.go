@@ -152,7 +152,7 @@ var Settings = []*Setting{
 	},
 	{
 		Name: "durability", Form: "MODE", Default: "strict",
-		Text: "When a verification that takes credits is answered. strict: when what it took is on the disk. relaxed: at once, " +
+		Text: "When a call that takes credits or spends money is answered. strict: when what it took is on the disk. relaxed: at once, " +
 			"and what it took reaches the disk within 50 ms; a crash of the machine or the process may then forget to charge the " +
 			"last 50 ms. It never charges twice, and never loses what was given.",
 		set: func(c *Config, v string) (err error) {
