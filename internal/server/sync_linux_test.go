@@ -178,7 +178,7 @@ func (u *user) spent(what string, micros int64, told string) {
 }
 
 var (
-	traceCall = regexp.MustCompile(`^(\d+) +(fsync|fdatasync|pwrite64|write)\(\d+<([^>]*)>(?:, "([^"]*)")?(.*)$`)
+	traceCall = regexp.MustCompile(`^(\d+) +(fsync|fdatasync|pwrite64|write)\(\d+<([^>]*)>(.*)$`)
 	traceEnd  = regexp.MustCompile(`^(\d+) +<\.\.\. (?:fsync|fdatasync) resumed>.*= 0$`)
 )
 
@@ -187,7 +187,7 @@ func parseTrace(t *testing.T, text string) (calls []kernelCall) {
 	t.Helper()
 	open := map[string]kernelCall{} // thread → the sync that it waits for
 	for line := range strings.Lines(text) {
-		line = strings.TrimSuffix(line, "\n")
+		line, data := cutData(strings.TrimSuffix(line, "\n"))
 		if m := traceEnd.FindStringSubmatch(line); m != nil {
 			end := open[m[1]]
 			end.over = true
@@ -198,16 +198,23 @@ func parseTrace(t *testing.T, text string) (calls []kernelCall) {
 		if m == nil {
 			continue
 		}
-		c := kernelCall{name: m[2], file: string(unhex(t, m[3])), data: unhex(t, m[4])}
+		c := kernelCall{name: m[2], file: string(unhex(t, m[3])), data: unhex(t, data)}
 		calls = append(calls, c)
-		if strings.HasSuffix(m[2], "sync") && strings.HasSuffix(m[5], "<unfinished ...>") {
+		if strings.HasSuffix(m[2], "sync") && strings.HasSuffix(m[4], "<unfinished ...>") {
 			open[m[1]] = c
-		} else if strings.HasSuffix(m[2], "sync") && strings.HasSuffix(m[5], "= 0") {
+		} else if strings.HasSuffix(m[2], "sync") && strings.HasSuffix(m[4], "= 0") {
 			c.over = true
 			calls = append(calls, c)
 		}
 	}
 	return calls
+}
+
+// cutData takes from a line the data that it quotes, which are long.
+func cutData(line string) (rest, data string) {
+	before, after, _ := strings.Cut(line, `"`)
+	data, after, _ = strings.Cut(after, `"`)
+	return before + after, data
 }
 
 func unhex(t *testing.T, text string) []byte {
