@@ -83,6 +83,8 @@ type Workspace struct {
 	Enabled   bool   `json:"enabled" doc:"False refuses all its keys and callers at once, and those of the workspaces below it."`
 	CreatedAt Time   `json:"created_at"`
 	UpdatedAt Time   `json:"updated_at"`
+
+	PrepaidMicros int64 `json:"prepaid_micros" doc:"What was paid in for its keys, in millionths of a US dollar. It is told where an API tells of an account; nothing is taken from it."`
 }
 
 // WorkspaceSettings are what can be set of a workspace. Its slug is fixed once
@@ -91,6 +93,8 @@ type WorkspaceSettings struct {
 	Slug    Optional[string] `json:"slug,omitzero" doc:"1 to 64 of a-z, 0-9 and -; needed on create."`
 	Name    Optional[string] `json:"name,omitzero"`
 	Enabled Optional[bool]   `json:"enabled,omitzero"`
+
+	PrepaidMicros Optional[int64] `json:"prepaid_micros,omitzero" doc:"0 where absent."`
 }
 
 // A RootKey is a key that manages.

@@ -22,6 +22,7 @@ var workspaceCommand = command{
 var workspaceMembers = []member{
 	{flag: "name", path: "name", kind: text, text: "what people call it"},
 	{flag: "enabled", path: "enabled", kind: toggle, clear: noClear, text: "whether its keys and callers work (true)"},
+	{flag: "prepaid-micros", path: "prepaid_micros", kind: number, text: "what was paid in for its keys, in millionths of a US dollar (0)"},
 }
 
 func workspaceEnabled(on bool) func(*call) latchkey.WorkspaceSettings {

@@ -226,8 +226,46 @@ func moneyTotal(h *home, l keys.Ledger) {
 	total(h, 15, 5)
 	total(other, 0, 100)
 
-	h.ok(h.s.DeleteKey(h.Context(), h.ws.ID, bare.ID, func(*keys.Key) error { return nil }, h.event("key.delete")))
-	total(h, 11, 5)
+	// What keys have spent stays when they go, and is counted once.
+	agree := func(*keys.Key) error { return nil }
+	h.ok(h.s.DeleteKey(h.Context(), h.ws.ID, bare.ID, agree, h.event("key.delete")))
+	total(h, 15, 5)
+	h.ok(h.s.DeleteKey(h.Context(), h.ws.ID, k.ID, agree, h.event("key.delete")))
+	total(h, 15, 5)
+	spend(heir, 2, keys.SpendBYOK, now.Add(40*24*time.Hour))
+	h.ok(h.s.DeleteKeyspace(h.Context(), h.ws.ID, h.ks.ID, func(*keys.Keyspace) error { return nil }, h.event("keyspace.delete")))
+	total(h, 15, 7)
+	total(other, 0, 100)
+	_, _, err := h.s.Spent(h.Context(), "ws_none")
+	h.code(err, keys.NotFound)
+}
+
+// moneyTotalAtOnce deletes a key with which others spend: what was moved is in
+// the total, and nothing else.
+func moneyTotalAtOnce(h *home, l keys.Ledger) {
+	for range 10 {
+		before, _, err := h.s.Spent(h.Context(), h.ws.ID)
+		h.ok(err)
+		k := h.insert(h.bareKey())
+		var moved atomic.Int64
+		atOnce(5, func(i int) {
+			if i == 0 {
+				err := h.s.DeleteKey(h.Context(), h.ws.ID, k.ID, func(*keys.Key) error { return nil }, h.event("key.delete"))
+				if err != nil {
+					h.Error(err)
+				}
+				return
+			}
+			for range 20 {
+				if _, n, err := l.Spend(h.Context(), k.AccountID, 1, keys.SpendOwn, now); err == nil {
+					moved.Add(n)
+				}
+			}
+		})
+		after, _, err := h.s.Spent(h.Context(), h.ws.ID)
+		h.ok(err)
+		h.equal("what was spent while the key was deleted", after-before, moved.Load())
+	}
 }
 
 // moneyGone spends for accounts that are not there: nothing is kept of them.
@@ -241,6 +279,9 @@ func moneyGone(h *home, l keys.Ledger) {
 		a, err := l.Account(h.Context(), id, now)
 		h.ok(err)
 		h.equal("an account that is gone", a, keys.Account{})
+		_, moved, err := l.Spend(h.Context(), id, 1, keys.SpendOwn, now)
+		h.code(err, keys.NotFound)
+		h.equal("what was spent of an account that is gone", moved, int64(0))
 	}
 	_, _, err := l.Spend(gone(h.T), k.AccountID, 1, keys.SpendOwn, now)
 	h.code(err, keys.Unavailable)

@@ -81,7 +81,7 @@ func newWorkspace(path string) keys.Workspace {
 		}
 	}
 	id := token.NewID("ws")
-	return keys.Workspace{ID: id, UUID: "uuid of " + id, Slug: slug, Path: path, Name: "Nämé", Enabled: true, CreatedAt: now, UpdatedAt: now}
+	return keys.Workspace{ID: id, UUID: "uuid of " + id, Slug: slug, Path: path, Name: "Nämé", Enabled: true, PrepaidMicros: 1_500_000, CreatedAt: now, UpdatedAt: now}
 }
 
 func (h *home) newKeyspace(slug string) keys.Keyspace {

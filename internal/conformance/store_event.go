@@ -102,7 +102,7 @@ func eventWhatChanged(h *home) {
 
 	ws := newWorkspace(h.ws.Path + ".below")
 	h.ok(h.s.InsertWorkspace(ctx, &ws, nil, h.event("workspace.create")))
-	check("a workspace was made", nil, []string{"slug", "path", "name", "enabled"})
+	check("a workspace was made", nil, []string{"slug", "path", "name", "enabled", "prepaid_micros"})
 	_, err = h.s.UpdateWorkspace(ctx, ws.ID, func(ws *keys.Workspace) error { ws.Enabled = false; return nil }, h.event("workspace.update"))
 	h.ok(err)
 	check("a workspace was updated", []string{"enabled"}, []string{"enabled"})

@@ -13,7 +13,7 @@ import (
 var needsNothing = []string{"EndSelf", "OwnKey", "OwnKeys"}
 
 // needsMore are the methods that tests of their own authorize.
-var needsMore = []string{"DeclareKeyspaces", "ReplaceIdentity", "KeyBySecret", "KeyByHash", "Referents", "ActIn", "Spent"}
+var needsMore = []string{"DeclareKeyspaces", "ReplaceIdentity", "KeyBySecret", "KeyByHash", "Referents", "ActIn", "Funds"}
 
 // TestEveryMethodIsCalled finds methods that take an actor and are not among
 // the calls that [TestEveryCallIsAuthorized] makes.

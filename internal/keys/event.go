@@ -215,7 +215,7 @@ func KeyspaceMembers(ks *Keyspace) []Member {
 
 // WorkspaceMembers returns a workspace's settings as the audit log names them.
 func WorkspaceMembers(ws *Workspace) []Member {
-	return []Member{{"slug", ws.Slug}, {"path", ws.Path}, {"name", ws.Name}, {"enabled", ws.Enabled}}
+	return []Member{{"slug", ws.Slug}, {"path", ws.Path}, {"name", ws.Name}, {"enabled", ws.Enabled}, {"prepaid_micros", ws.PrepaidMicros}}
 }
 
 // RoleMembers returns a role's settings as the audit log names them.

@@ -21,6 +21,9 @@ func (ws *Workspace) Validate() error {
 	if len(ws.Path) > MaxPath {
 		faults.Add("slug", "the path would be longer than %d characters", MaxPath)
 	}
+	if ws.PrepaidMicros < 0 || ws.PrepaidMicros > MaxMicros {
+		faults.Add("prepaid_micros", "must be an integer from 0 to %d", int64(MaxMicros))
+	}
 	return faults.Err()
 }
 

@@ -86,7 +86,7 @@ func TestMutationsWriteTheirEvents(t *testing.T) {
 	}
 
 	// Reads, what starts an installation, and what has tests of its own.
-	others := []string{"Install", "DeclareKeyspaces", "RedeemCode", "Purge", "EndSelf", "Revision", "Events", "OwnKey", "OwnKeys", "Key", "KeyFor", "KeyBySecret", "KeyByHash", "Keys", "ActIn", "Spent", "Referents", "RootKey", "RootKeys",
+	others := []string{"Install", "DeclareKeyspaces", "RedeemCode", "Purge", "EndSelf", "Revision", "Events", "OwnKey", "OwnKeys", "Key", "KeyFor", "KeyBySecret", "KeyByHash", "Keys", "ActIn", "Funds", "Referents", "RootKey", "RootKeys",
 		"Keyspace", "Keyspaces", "Identity", "Identities", "Role", "Roles", "Override", "Overrides", "Permission", "Permissions", "Workspace", "Workspaces", "Usage", "Spend", "Refund", "Reserve", "Settle", "ReleaseReservation"}
 	typ := reflect.TypeFor[*keys.Manager]()
 	for i := range typ.NumMethod() {

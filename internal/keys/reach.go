@@ -69,27 +69,37 @@ func (m *Manager) KeyByHash(ctx context.Context, by Actor, hash token.Hash, acti
 	return f, err
 }
 
-// Spent adds up what the keys of the actor's workspace, and of those below in
-// which it may act, have ever spent.
-func (m *Manager) Spent(ctx context.Context, by Actor, kind SpendKind) (micros int64, err error) {
+// Funds are what was paid in for keys, and what was ever spent with them.
+type Funds struct{ Prepaid, Own, BYOK int64 }
+
+// Funds adds up those of the actor's workspace, and of the ones below in which
+// it may act.
+func (m *Manager) Funds(ctx context.Context, by Actor) (sum Funds, err error) {
 	if err := by.Need(ResUsage, "*", "read"); err != nil {
-		return 0, err
+		return Funds{}, err
 	}
-	all := []Workspace{{ID: by.WorkspaceID}}
+	var all []Workspace
 	if by.May(ResWorkspaces, "*", "act") {
-		if all, err = m.Store.Workspaces(ctx, by.Path, Page{}); err != nil {
-			return 0, err
-		}
+		all, err = m.Store.Workspaces(ctx, by.Path, Page{})
+	} else {
+		all = make([]Workspace, 1)
+		all[0], err = m.Store.Workspace(ctx, by.WorkspaceID)
 	}
+	if err != nil {
+		return Funds{}, err
+	}
+	add := func(to *int64, n int64) { *to += min(n, math.MaxInt64-*to) }
 	for i := range all {
 		own, byok, err := m.Store.Spent(ctx, all[i].ID)
+		if Is(err, NotFound) {
+			continue // gone since
+		}
 		if err != nil {
-			return 0, err
+			return Funds{}, err
 		}
-		if kind == SpendBYOK {
-			own = byok
-		}
-		micros += min(own, math.MaxInt64-micros)
+		add(&sum.Prepaid, all[i].PrepaidMicros)
+		add(&sum.Own, own)
+		add(&sum.BYOK, byok)
 	}
-	return micros, nil
+	return sum, nil
 }

@@ -98,9 +98,9 @@ func TestActInByUUID(t *testing.T) {
 	}
 }
 
-// TestSpent adds up what was spent in an actor's workspace, and in those below
-// where it may act.
-func TestSpent(t *testing.T) {
+// TestFunds adds up what was paid in and spent in an actor's workspace, and in
+// those below where it may act.
+func TestFunds(t *testing.T) {
 	h := newHome(t)
 	ctx := t.Context()
 	acme := h.below("acme")
@@ -114,23 +114,28 @@ func TestSpent(t *testing.T) {
 	spend(h.root, 50, keys.SpendBYOK)
 	spend(acme, 400, keys.SpendOwn)
 	spend(acme, 6000, keys.SpendBYOK)
+	pay := func(workspace string, micros int64) error {
+		_, err := h.manager.UpdateWorkspace(ctx, h.root, workspace, func(ws *keys.Workspace) error { ws.PrepaidMicros = micros; return nil }, keys.Match{})
+		return err
+	}
+	h.ok(pay(keys.RootPath, 10_000))
+	h.ok(pay("acme", 20_000))
+	h.refused("less than nothing", pay("acme", -1), keys.Invalid)
+	h.refused("too much", pay("acme", keys.MaxMicros+1), keys.Invalid)
 	for what, try := range map[string]struct {
-		by        keys.Actor
-		own, byok int64
+		by   keys.Actor
+		want keys.Funds
 	}{
-		"everything":         {h.root, 403, 6050},
-		"below":              {acme, 400, 6000},
-		"who may not act":    {h.granted("usage.*.read"), 3, 50},
-		"who may act, alone": {h.granted("usage.*.read", "workspaces.*.act"), 403, 6050},
+		"everything":         {h.root, keys.Funds{Prepaid: 30_000, Own: 403, BYOK: 6050}},
+		"below":              {acme, keys.Funds{Prepaid: 20_000, Own: 400, BYOK: 6000}},
+		"who may not act":    {h.granted("usage.*.read"), keys.Funds{Prepaid: 10_000, Own: 3, BYOK: 50}},
+		"who may act, alone": {h.granted("usage.*.read", "workspaces.*.act"), keys.Funds{Prepaid: 30_000, Own: 403, BYOK: 6050}},
 	} {
-		own, err := h.manager.Spent(ctx, try.by, keys.SpendOwn)
-		h.ok(err)
-		byok, err := h.manager.Spent(ctx, try.by, keys.SpendBYOK)
-		if h.ok(err); own != try.own || byok != try.byok {
-			t.Errorf("%s: %d and %d, want %d and %d", what, own, byok, try.own, try.byok)
+		if got, err := h.manager.Funds(ctx, try.by); err != nil || got != try.want {
+			t.Errorf("%s: %+v, %v, want %+v", what, got, err, try.want)
 		}
 	}
-	_, err := h.manager.Spent(ctx, h.granted("keys.*.*", "workspaces.*.act"), keys.SpendOwn)
+	_, err := h.manager.Funds(ctx, h.granted("keys.*.*", "workspaces.*.act"))
 	h.refused("without the grant", err, keys.Forbidden)
 }
 

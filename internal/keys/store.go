@@ -115,7 +115,8 @@ type KeyStore interface {
 
 // SpendStore adds up what was spent.
 type SpendStore interface {
-	// Spent must add up what the accounts of a workspace's keys have ever spent.
+	// Spent must add up what the accounts of a workspace's keys have ever spent,
+	// those of keys that are gone too.
 	Spent(ctx context.Context, workspaceID string) (own, byok int64, err error)
 }
 
@@ -319,19 +320,21 @@ type UsageStore interface {
 // its first ones, nothing else changes them.
 type Ledger interface {
 	// Use must take a charge from an account as it is at now, by [Account.Take],
-	// and keep a reservation of what is set aside:
-	// all of it, or nothing where that refuses. also is called with the answer
-	// before anything is taken, while nobody else can use the account, and
-	// says whether what else the use needs was taken, or with false whether it
-	// would be; where it says no, the outcome is [RateLimited] and nothing is
-	// taken. It may be called again where the engine has to begin anew, and is not
-	// called where the account is not what the charge knows; of that, observers
-	// have heard before, or hear soon. What was taken has reached the disk when Use returns. nil stands for an also that
-	// always agrees.
+	// and keep a reservation of what is set aside: all of it, or nothing where
+	// that refuses. also is called with the answer before anything is taken,
+	// while nobody else can use the account, and says whether what else the use
+	// needs was taken, or with false whether it would be; where it says no, the
+	// outcome is [RateLimited] and nothing is taken. It may be called again where
+	// the engine has to begin anew; nil stands for an also that always agrees.
+	// Where the account is not what the charge knows, or no key has it, the
+	// outcome is [KeyNotFound], and also is not called; of that, observers have
+	// heard before, or hear soon. What was taken has reached the disk when Use
+	// returns.
 	Use(ctx context.Context, accountID string, c Charge, also func(taken bool) (bool, error), now time.Time) (Account, Charged, Outcome, error)
 
 	// Spend must add to what was spent, whatever the budget says, or give back
-	// where micros is below 0, by [Money.Spend], and return what that says.
+	// where micros is below 0, by [Money.Spend], and return what that says. An
+	// account that no key has is a NotFound error.
 	Spend(ctx context.Context, accountID string, micros int64, kind SpendKind, now time.Time) (after Account, moved int64, err error)
 
 	// EndReservation must end a reservation that is neither settled nor

@@ -10,12 +10,17 @@ import (
 // A Workspace is the tenant. Workspaces form a tree of dotted paths whose root
 // is the one named "default"; an actor acts in its own and in those below it.
 type Workspace struct {
-	ID        string
-	UUID      string // for dialects that name workspaces so
-	Slug      string // the last segment of Path
-	Path      string // "default", "default.acme", "default.acme.eu"
-	Name      string
-	Enabled   bool
+	ID      string
+	UUID    string // for dialects that name workspaces so
+	Slug    string // the last segment of Path
+	Path    string // "default", "default.acme", "default.acme.eu"
+	Name    string
+	Enabled bool
+
+	// PrepaidMicros is what was paid in for its keys. It is told, and nothing is
+	// taken from it: what bounds spending is the budget of each key.
+	PrepaidMicros int64
+
 	Version   int64 // moved by every change of settings
 	CreatedAt time.Time
 	UpdatedAt time.Time

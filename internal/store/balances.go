@@ -67,7 +67,8 @@ type account struct {
 // A balance is the state of an account. What it points at is never changed.
 type balance struct {
 	keys.Account
-	rev int64
+	rev  int64
+	gone bool // no key has the account
 }
 
 // A spending is what one commit carries to the disk.
@@ -131,11 +132,17 @@ func (b *balances) use(ctx context.Context, id string, c keys.Charge, also func(
 		}
 		return after, took != keys.Charged{}, err
 	})
+	if err == errNoAccount {
+		outcome, err = keys.KeyNotFound, nil
+	}
 	if err != nil {
 		took = keys.Charged{}
 	}
 	return after, took, outcome, err
 }
+
+// errNoAccount says that no key has an account.
+var errNoAccount = keys.Errorf(keys.NotFound, "no such key")
 
 // apply lets fn make an account another, and returns that when it has reached
 // the disk. Where fn changes nothing, it returns what fn returned when that on
@@ -160,6 +167,9 @@ func (b *balances) apply(ctx context.Context, id string, now time.Time, fn func(
 func (b *balances) applyTo(shard *balanceShard, a *account, now time.Time, fn func(keys.Account) (keys.Account, bool, error)) (keys.Account, *spending, error) {
 	defer shard.mu.Unlock()
 	a.used = now.Unix()
+	if a.now.gone {
+		return keys.Account{}, nil, errNoAccount
+	}
 	after, changed, err := fn(a.now.Account)
 	if err != nil {
 		return after, nil, err
@@ -265,7 +275,7 @@ func (b *balances) put(shard *balanceShard, id string, read balance) *account {
 	return a
 }
 
-// balance reads an account's rows.
+// balance reads an account's rows, and whether a key has it.
 func (q *session) balance(id string) (balance, error) {
 	var st balance
 	var c keys.Credits
@@ -286,7 +296,9 @@ func (q *session) balance(id string) (balance, error) {
 		return balance{}, err
 	}
 	st.rev = max(st.rev, rev)
-	return st, nil
+	st.gone = true
+	err = q.each(`SELECT 1 FROM keys WHERE account_id = $1 LIMIT 1`, []any{id}, func(scan) error { st.gone = false; return nil })
+	return st, err
 }
 
 // raise moves the number of changes past one that was read, which another run

@@ -188,8 +188,8 @@ func TestFailedChangeLeavesTheAccount(t *testing.T) {
 		spendOne(t, s, id, 2, 7)
 	}
 	for _, id := range []string{"made", big} {
-		if c, ok, err := spendCredits(t.Context(), s, id, 1, time.Now()); c != nil || !ok || err != nil {
-			t.Errorf("credits that were never made: %+v, %v, %v", c, ok, err)
+		if c, ok, err := spendCredits(t.Context(), s, id, 1, time.Now()); c != nil || ok || err != nil {
+			t.Errorf("credits that were never made, of no key: %+v, %v, %v", c, ok, err)
 		}
 	}
 	again := crash(t, path)

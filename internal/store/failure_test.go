@@ -35,7 +35,8 @@ func TestFailures(t *testing.T) {
 				want keys.Code
 			}{
 				{"a primary key", run(`INSERT INTO installation (id, revision, oldest_schema) VALUES (1, 0, 0)`), keys.Conflict},
-				{"a unique column", run(`INSERT INTO workspaces SELECT 'ws_x', 'uuid', path, slug, name, enabled, version, created_at, updated_at FROM workspaces`), keys.Conflict},
+				{"a unique column", run(`INSERT INTO workspaces (id, uuid, path, slug, name, enabled, version, created_at, updated_at)
+					SELECT 'ws_x', 'uuid', path, slug, name, enabled, version, created_at, updated_at FROM workspaces`), keys.Conflict},
 				{"a foreign key", run(`INSERT INTO keyspaces (id, workspace_id, slug, name, policy, version, created_at, updated_at) VALUES ('ks_x', 'ws_x', '', '', '', 1, 0, 0)`), keys.NotFound},
 				{"a check", run(`INSERT INTO installation (id, revision, oldest_schema) VALUES (2, 0, 0)`), keys.Internal},
 				{"no null", run(`UPDATE workspaces SET name = NULL`), keys.Internal},

@@ -22,6 +22,9 @@ func manyAccounts(t *testing.T, s *Store, n int, credits int64) (ids []string) {
 	}
 	err := s.write(t.Context(), func(tx *txn) error {
 		for _, id := range ids {
+			if err := tx.keyed(id); err != nil {
+				return err
+			}
 			if err := tx.setAccount(id, keys.Account{Credits: &keys.Credits{Remaining: credits}}); err != nil {
 				return err
 			}

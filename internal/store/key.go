@@ -150,11 +150,16 @@ func (s *Store) DeleteKey(ctx context.Context, workspaceID, keyID string, check 
 		if err := check(&k); err != nil {
 			return refusal{err}
 		}
-		if _, err := t.exec(`DELETE FROM keys WHERE id = $1`, keyID); err != nil {
+		if t.balances != nil { // so that nobody brings it to memory meanwhile, and spends from it there
+			if _, err := t.hold(was.AccountID); err != nil {
+				return err
+			}
+		}
+		err = t.closeAccounts(workspaceID, `k.id = $1 AND NOT EXISTS (SELECT 1 FROM keys o WHERE o.account_id = k.account_id AND o.id <> $1)`, keyID)
+		if err != nil {
 			return err
 		}
-		err = t.dropAccounts(`account_id = $1 AND NOT EXISTS (SELECT 1 FROM keys WHERE account_id = $1)`, was.AccountID)
-		if err != nil {
+		if _, err := t.exec(`DELETE FROM keys WHERE id = $1`, keyID); err != nil {
 			return err
 		}
 		t.changed(keys.KeyChanged, keyID)

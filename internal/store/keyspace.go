@@ -118,7 +118,7 @@ func (s *Store) DeleteKeyspace(ctx context.Context, workspaceID, ref string, che
 		if err := check(&ks); err != nil {
 			return refusal{err}
 		}
-		if err := t.deleteKeys("keyspace_id", ks.ID); err != nil {
+		if err := t.deleteKeys(workspaceID, "keyspace_id", ks.ID); err != nil {
 			return err
 		}
 		if _, err := t.exec(`DELETE FROM keyspaces WHERE id = $1`, ks.ID); err != nil {
@@ -132,9 +132,9 @@ func (s *Store) DeleteKeyspace(ctx context.Context, workspaceID, ref string, che
 
 // deleteKeys deletes all keys that a column of theirs selects, with the credits
 // that no other key has.
-func (t *txn) deleteKeys(column, value string) error {
-	err := t.dropAccounts(`account_id IN (SELECT account_id FROM keys WHERE `+column+` = $1)
-		AND NOT EXISTS (SELECT 1 FROM keys k WHERE k.account_id = {accounts}.account_id AND (k.`+column+` IS NULL OR k.`+column+` <> $1))`, value)
+func (t *txn) deleteKeys(workspaceID, column, value string) error {
+	err := t.closeAccounts(workspaceID, `k.`+column+` = $1
+		AND NOT EXISTS (SELECT 1 FROM keys o WHERE o.account_id = k.account_id AND (o.`+column+` IS NULL OR o.`+column+` <> $1))`, value)
 	if err == nil {
 		_, err = t.exec(`DELETE FROM keys WHERE `+column+` = $1`, value)
 	}

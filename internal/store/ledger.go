@@ -22,14 +22,14 @@ func (s *Store) Use(ctx context.Context, accountID string, c keys.Charge, also f
 		if err != nil {
 			return err
 		}
-		if c.Hold != nil && !there {
+		if !there {
 			o = keys.KeyNotFound
 			return nil
 		}
 		if after, took, o, err = a.Use(c, also, now); err != nil {
 			return refusal{err}
 		}
-		if !there || took == (keys.Charged{}) && (c.Hold == nil || o != keys.Valid) {
+		if took == (keys.Charged{}) && (c.Hold == nil || o != keys.Valid) {
 			return nil
 		}
 		if c.Hold != nil {
@@ -60,7 +60,10 @@ func (s *Store) Spend(ctx context.Context, accountID string, micros int64, kind 
 	}
 	err = s.write(ctx, func(t *txn) error {
 		a, there, err := t.lockAccount(accountID)
-		if err != nil || !there {
+		if err == nil && !there {
+			err = errNoAccount
+		}
+		if err != nil {
 			return err
 		}
 		after = spend(a)
@@ -184,7 +187,7 @@ func (t *txn) openAccount(k *keys.Key) error {
 		k.Credits, k.Money = had.Credits, had.Money
 		return err
 	}
-	if k.Credits == nil && k.Money == nil {
+	if k.Credits == nil && k.Money == nil && !t.closed(k.AccountID) {
 		return nil
 	}
 	return t.setAccount(k.AccountID, keys.Account{Credits: k.Credits, Money: k.Money})

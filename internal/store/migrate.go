@@ -13,7 +13,7 @@ import (
 // SchemaVersion numbers what this program knows of the schema: it is that of
 // the last migration. A migration after which older programs must not run sets
 // installation.oldest_schema to its own number.
-const SchemaVersion = 7
+const SchemaVersion = 8
 
 //go:embed migrations/*.sql
 var migrations embed.FS

@@ -7,29 +7,71 @@ import (
 	"latchkey/internal/keys"
 )
 
+// A spentSum is what was ever spent, of each kind.
+type spentSum struct{ own, byok int64 }
+
+func (s *spentSum) add(t spentSum) {
+	s.own += min(t.own, math.MaxInt64-s.own)
+	s.byok += min(t.byok, math.MaxInt64-s.byok)
+}
+
 // Spent implements [keys.SpendStore].
 func (s *Store) Spent(ctx context.Context, workspaceID string) (own, byok int64, err error) {
-	err = s.look(ctx, func(q *session) error {
-		own, byok = 0, 0
-		// What an account in memory has may have no row yet.
-		rows, err := q.conn.QueryContext(ctx, `SELECT a.account_id, m.spent
-			FROM (SELECT DISTINCT account_id FROM keys WHERE workspace_id = $1 AND NOT root) a
-			LEFT JOIN money m ON m.account_id = a.account_id`, workspaceID)
-		return eachRow(rows, err, func(row scan) error {
-			var id string
-			var spent keys.Spending
-			if err := row(text{&id}, spentColumn{&spent}); err != nil {
-				return err
-			}
+	var sum spentSum
+	err = s.look(ctx, func(q *session) (err error) {
+		if sum, err = q.goneSpent(workspaceID, ""); err != nil {
+			return found(err, "workspace")
+		}
+		return q.eachSpent(`k.workspace_id = $1 AND NOT k.root`, []any{workspaceID}, func(id string, spent spentSum) error {
 			if q.balances != nil {
 				if m := q.balances.shown(id).Money; m != nil {
-					spent = m.Spent
+					spent = spentSum{m.Spent.Own.Total, m.Spent.BYOK.Total}
 				}
 			}
-			own += min(spent.Own.Total, math.MaxInt64-own)
-			byok += min(spent.BYOK.Total, math.MaxInt64-byok)
+			sum.add(spent)
 			return nil
 		})
 	})
-	return own, byok, err
+	return sum.own, sum.byok, err
+}
+
+// eachSpent calls fn for each account of the keys k that a condition selects,
+// with what its row says was spent. One in memory may have spent more, or have
+// no row yet.
+func (q *session) eachSpent(where string, args []any, fn func(id string, spent spentSum) error) error {
+	type account struct {
+		id string
+		spentSum
+	}
+	var all []account // fn may ask for more, which takes the connection
+	err := q.eachOnce(`SELECT a.account_id, m.spent
+		FROM (SELECT DISTINCT k.account_id FROM keys k WHERE `+where+`) a
+		LEFT JOIN money m ON m.account_id = a.account_id`, args, func(row scan) error {
+		var id string
+		var spent keys.Spending
+		err := row(text{&id}, spentColumn{&spent})
+		all = append(all, account{id, spentSum{spent.Own.Total, spent.BYOK.Total}})
+		return err
+	})
+	for i := 0; err == nil && i < len(all); i++ {
+		err = fn(all[i].id, all[i].spentSum)
+	}
+	return err
+}
+
+// goneSpent returns what keys of a workspace have spent that are gone.
+func (q *session) goneSpent(workspaceID, lock string) (sum spentSum, err error) {
+	err = q.row(`SELECT gone_own, gone_byok FROM workspaces WHERE id = $1`+lock, []any{workspaceID}, integer{&sum.own}, integer{&sum.byok})
+	return sum, err
+}
+
+// keepSpent adds to that.
+func (t *txn) keepSpent(workspaceID string, more spentSum) error {
+	sum, err := t.goneSpent(workspaceID, t.engine.forUpdate)
+	if err != nil {
+		return err
+	}
+	sum.add(more)
+	_, err = t.exec(`UPDATE workspaces SET gone_own = $2, gone_byok = $3 WHERE id = $1`, workspaceID, sum.own, sum.byok)
+	return err
 }

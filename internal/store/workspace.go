@@ -9,11 +9,11 @@ import (
 	"latchkey/internal/keys"
 )
 
-const workspaceColumns = `w.id, w.uuid, w.slug, w.path, w.name, w.enabled, w.version, w.created_at, w.updated_at`
+const workspaceColumns = `w.id, w.uuid, w.slug, w.path, w.name, w.enabled, w.prepaid, w.version, w.created_at, w.updated_at`
 
 func workspaceTargets(ws *keys.Workspace) []any {
 	return []any{text{&ws.ID}, text{&ws.UUID}, text{&ws.Slug}, text{&ws.Path}, text{&ws.Name}, flag{&ws.Enabled},
-		integer{&ws.Version}, moment{&ws.CreatedAt}, moment{&ws.UpdatedAt}}
+		integer{&ws.PrepaidMicros}, integer{&ws.Version}, moment{&ws.CreatedAt}, moment{&ws.UpdatedAt}}
 }
 
 // Initialize implements [keys.WorkspaceStore].
@@ -83,8 +83,8 @@ func (s *Store) InsertWorkspace(ctx context.Context, ws *keys.Workspace, ks *key
 func (t *txn) insertWorkspace(ws *keys.Workspace, ev keys.Event) error {
 	ws.Version, ws.CreatedAt, ws.UpdatedAt = 1, kept(ws.CreatedAt), kept(ws.UpdatedAt)
 	err := t.insert("there is a workspace "+ws.Path, `INSERT INTO workspaces
-		(id, uuid, slug, path, name, enabled, version, created_at, updated_at) VALUES `+list(1, 9),
-		ws.ID, ws.UUID, ws.Slug, ws.Path, ws.Name, ws.Enabled, ws.Version, millis(ws.CreatedAt), millis(ws.UpdatedAt))
+		(id, uuid, slug, path, name, enabled, prepaid, version, created_at, updated_at) VALUES `+list(1, 10),
+		ws.ID, ws.UUID, ws.Slug, ws.Path, ws.Name, ws.Enabled, ws.PrepaidMicros, ws.Version, millis(ws.CreatedAt), millis(ws.UpdatedAt))
 	if err != nil {
 		return err
 	}
@@ -120,8 +120,8 @@ func (t *txn) updateWorkspace(ws, old *keys.Workspace, ev keys.Event) error {
 	}
 	ws.Version, ws.UpdatedAt = old.Version+1, kept(ev.At)
 	err := t.insert("there is a workspace "+ws.Path, `UPDATE workspaces
-		SET uuid = $2, slug = $3, path = $4, name = $5, enabled = $6, version = $7, updated_at = $8 WHERE id = $1`,
-		ws.ID, ws.UUID, ws.Slug, ws.Path, ws.Name, ws.Enabled, ws.Version, millis(ws.UpdatedAt))
+		SET uuid = $2, slug = $3, path = $4, name = $5, enabled = $6, prepaid = $7, version = $8, updated_at = $9 WHERE id = $1`,
+		ws.ID, ws.UUID, ws.Slug, ws.Path, ws.Name, ws.Enabled, ws.PrepaidMicros, ws.Version, millis(ws.UpdatedAt))
 	if err != nil {
 		return err
 	}
@@ -191,7 +191,7 @@ func (s *Store) DeleteWorkspace(ctx context.Context, id string, check func(*keys
 }
 
 func (t *txn) deleteWorkspace(ws *keys.Workspace, ev keys.Event) error {
-	if err := t.deleteKeys("workspace_id", ws.ID); err != nil {
+	if err := t.deleteKeys(ws.ID, "workspace_id", ws.ID); err != nil {
 		return err
 	}
 	for _, table := range []string{"roles", "permissions", "identities", "keyspaces", "overrides"} {

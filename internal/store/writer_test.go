@@ -310,7 +310,25 @@ func TestAnsweredIsOnDisk(t *testing.T) {
 }
 
 func (s *Store) setCredits(ctx context.Context, account string, n int64) error {
-	return s.write(ctx, func(t *txn) error { return t.setAccount(account, keys.Account{Credits: &keys.Credits{Remaining: n}}) })
+	return s.write(ctx, func(t *txn) error {
+		if err := t.keyed(account); err != nil {
+			return err
+		}
+		return t.setAccount(account, keys.Account{Credits: &keys.Credits{Remaining: n}})
+	})
+}
+
+// keyed makes a key that has an account, unless there is one.
+func (t *txn) keyed(account string) error {
+	_, err := t.exec(`INSERT INTO workspaces (id, uuid, slug, path, name, enabled, version, created_at, updated_at)
+		VALUES ('ws_of_accounts', 'accounts', 'accounts', 'accounts', '', true, 1, 0, 0) ON CONFLICT DO NOTHING`)
+	if err != nil {
+		return err
+	}
+	k := keys.Key{ID: token.NewID("key"), WorkspaceID: "ws_of_accounts", AccountID: account, Version: 1}
+	_, err = t.exec(`INSERT INTO keys (`+keyFields+`) SELECT `+strings.Trim(list(1, keyFieldCount), "()")+`
+		WHERE NOT EXISTS (SELECT 1 FROM keys WHERE account_id = $17)`, keyValues(&k)...)
+	return err
 }
 
 // crash opens a copy of the files of a store that is open.

@@ -26,7 +26,7 @@ func (b *workspaceBody) members() map[string]jsontext.Value {
 
 func wireWorkspace(ws *keys.Workspace) latchkey.Workspace {
 	return latchkey.Workspace{
-		ID: ws.ID, UUID: ws.UUID, Slug: ws.Slug, Path: ws.Path, Name: ws.Name, Enabled: ws.Enabled,
+		ID: ws.ID, UUID: ws.UUID, Slug: ws.Slug, Path: ws.Path, Name: ws.Name, Enabled: ws.Enabled, PrepaidMicros: ws.PrepaidMicros,
 		CreatedAt: latchkey.Time{Time: ws.CreatedAt}, UpdatedAt: latchkey.Time{Time: ws.UpdatedAt},
 	}
 }
@@ -38,6 +38,7 @@ func applyWorkspace(ws *keys.Workspace, in *latchkey.WorkspaceSettings, faults *
 		faults.Add("enabled", "must be true or false")
 	}
 	assign(&ws.Enabled, in.Enabled, true)
+	assign(&ws.PrepaidMicros, in.PrepaidMicros, 0)
 }
 
 func (d *Dialect) createWorkspace(w http.ResponseWriter, r *http.Request, c *httpapi.Call) error {

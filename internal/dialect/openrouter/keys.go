@@ -153,17 +153,17 @@ func (d *Dialect) deleteKey(w http.ResponseWriter, r *http.Request, c *httpapi.C
 	return answer(w, http.StatusOK, deletion{true})
 }
 
-// A balance is the account's. Credits are bought from the vendor, and there are
-// none here.
+// A balance is the account's: what was paid in, and what was spent of it, which
+// is not what the customer's own provider keys were charged.
 type balance struct {
 	TotalCredits usd `json:"total_credits"`
 	TotalUsage   usd `json:"total_usage"`
 }
 
 func (d *Dialect) credits(w http.ResponseWriter, r *http.Request, c *httpapi.Call) error {
-	spent, err := d.manager.Spent(r.Context(), c.Actor, keys.SpendOwn)
+	f, err := d.manager.Funds(r.Context(), c.Actor)
 	if err != nil {
 		return err
 	}
-	return succeed(w, balance{TotalUsage: usd(spent)})
+	return succeed(w, balance{usd(f.Prepaid), usd(f.Own)})
 }
