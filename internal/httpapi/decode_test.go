@@ -30,8 +30,8 @@ type order struct {
 	Value   jsontext.Value     `json:"value"`
 	From    netip.Addr         `json:"from"`
 	Colour  colour             `json:"colour"`
-	Gift    optional[string]   `json:"gift"`
-	Wrap    optional[item]     `json:"wrap"`
+	Gift    Maybe[string]      `json:"gift"`
+	Wrap    Maybe[item]        `json:"wrap"`
 	Bytes   []byte             `json:"bytes"`
 	Key     string             `json:"key" secret:"true"`
 	Escaped string             `json:"a/b~c"`
@@ -63,17 +63,6 @@ func (c *colour) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// An optional tells absent from null.
-type optional[T any] struct {
-	value       T
-	given, null bool
-}
-
-func (o *optional[T]) Present(null bool) any {
-	o.given, o.null = true, null
-	return &o.value
-}
-
 // faultsOf returns the faults of an error as pointer and detail.
 func faultsOf(t *testing.T, err error) []string {
 	t.Helper()
@@ -103,14 +92,14 @@ func TestDecode(t *testing.T) {
 			"colour":7,"gift":"g","wrap":{"name":"w","max":7},"bytes":"aGk=","a/b~c":"e","city":"c"} `, order{
 			ID: "a", Count: -9223372036854775808, Ratio: 1500, Paid: true, Note: &note, Tags: []string{"x", "y"},
 			Items: []item{{"i", &n}}, Labels: map[string]int64{"l": 1}, Meta: stdjson.RawMessage(`{"b":[1,2.50],"a":"\u00e9"}`),
-			Value: jsontext.Value(`"v"`), From: netip.IPv6Loopback(), Colour: colour{"7"}, Gift: optional[string]{"g", true, false},
-			Wrap: optional[item]{item{"w", &n}, true, false}, Bytes: []byte("hi"), Escaped: "e", shipping: shipping{"c"},
+			Value: jsontext.Value(`"v"`), From: netip.IPv6Loopback(), Colour: colour{"7"}, Gift: Maybe[string]{"g", true, false},
+			Wrap: Maybe[item]{item{"w", &n}, true, false}, Bytes: []byte("hi"), Escaped: "e", shipping: shipping{"c"},
 		}},
 		{"null where it can be", `{"id":"a","note":null,"tags":null,"items":null,"labels":null,"meta":null,"value":null,"gift":null,"wrap":null,"bytes":null}`,
 			order{ID: "a", Tags: []string{}, Items: []item{}, Meta: stdjson.RawMessage("null"), Value: jsontext.Value("null"),
-				Gift: optional[string]{"", true, true}, Wrap: optional[item]{item{}, true, true}}},
+				Gift: Maybe[string]{"", true, true}, Wrap: Maybe[item]{item{}, true, true}}},
 		{"empty where it can be", `{"id":"","tags":[],"items":[],"labels":{},"meta":{},"gift":""}`,
-			order{Tags: []string{}, Items: []item{}, Labels: map[string]int64{}, Meta: stdjson.RawMessage("{}"), Gift: optional[string]{"", true, false}}},
+			order{Tags: []string{}, Items: []item{}, Labels: map[string]int64{}, Meta: stdjson.RawMessage("{}"), Gift: Maybe[string]{"", true, false}}},
 		{"escapes in names", `{"\u0069d":"a"}`, order{ID: "a"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -118,7 +107,7 @@ func TestDecode(t *testing.T) {
 			if err := Decode([]byte(tt.body), &got, Decoding{}); err != nil {
 				t.Fatal(faultsOf(t, err))
 			}
-			if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(order{}, colour{}, optional[string]{}, optional[item]{}),
+			if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(order{}, colour{}),
 				cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -216,7 +205,7 @@ func TestDecodeLenient(t *testing.T) {
 	body := `{"id":"a","x":{"id":1,"id":2},"y":[[[]]],"x":1,"wrap":{"name":"w","max":1,"z":null}}`
 	var got order
 	want := []string{"/x is given twice"}
-	if faults := faultsOf(t, Decode([]byte(body), &got, Decoding{Lenient: true})); !slices.Equal(faults, want) || got.ID != "a" || got.Wrap.value.Name != "w" {
+	if faults := faultsOf(t, Decode([]byte(body), &got, Decoding{Lenient: true})); !slices.Equal(faults, want) || got.ID != "a" || got.Wrap.Value.Name != "w" {
 		t.Errorf("got %+v, %q; want only %q", got, faults, want)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -140,4 +141,10 @@ func WriteBody(w http.ResponseWriter, status int, contentType string, body []byt
 	}
 	w.WriteHeader(status)
 	w.Write(body)
+}
+
+// RetryAfter returns the value of a Retry-After field: whole seconds, one at
+// least.
+func RetryAfter(d time.Duration) string {
+	return strconv.FormatInt(max(1, int64((d+time.Second-1)/time.Second)), 10)
 }

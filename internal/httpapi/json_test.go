@@ -192,3 +192,24 @@ func TestWriteJSON(t *testing.T) {
 		t.Errorf("a value that is no JSON: error %v, answer %q, header %v; want an error and nothing written", err, w.Body, w.Header())
 	}
 }
+
+func TestMaybePointer(t *testing.T) {
+	for what, tt := range map[string]struct {
+		member Maybe[int]
+		there  bool
+	}{
+		"absent": {Maybe[int]{}, false}, "null": {Maybe[int]{0, true, true}, false}, "zero": {Maybe[int]{0, true, false}, true},
+	} {
+		if p := tt.member.Pointer(); (p != nil) != tt.there || p != nil && *p != 0 {
+			t.Errorf("%s: %v", what, p)
+		}
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	for d, want := range map[time.Duration]string{-time.Second: "1", 0: "1", 1: "1", time.Second: "1", time.Second + 1: "2", time.Hour: "3600"} {
+		if got := RetryAfter(d); got != want {
+			t.Errorf("%v: %s, want %s", d, got, want)
+		}
+	}
+}

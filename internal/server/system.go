@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"net/http"
-	"strconv"
 	"time"
 
 	"latchkey/internal/httpapi"
@@ -83,7 +82,7 @@ func (d *system) WriteError(w http.ResponseWriter, _ *http.Request, e *keys.Erro
 	case e.Code == keys.Unauthenticated:
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	case e.Code == keys.Unavailable || e.RetryAfter > 0:
-		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(e.RetryAfter.Seconds()))))
+		w.Header().Set("Retry-After", httpapi.RetryAfter(e.RetryAfter))
 	}
 	httpapi.WriteBody(w, systemStatus[e.Code], "text/plain; charset=utf-8", []byte(e.Message+"\n"))
 }

@@ -109,7 +109,7 @@ func (d *Dialect) checkLimit(w http.ResponseWriter, r *http.Request, c *httpapi.
 		out.Override = &v.Override.Pattern
 	}
 	if !v.Allowed && v.RetryAt.After(v.At) {
-		w.Header().Set("Retry-After", retryAfter(v.RetryAt.Sub(v.At)))
+		w.Header().Set("Retry-After", httpapi.RetryAfter(v.RetryAt.Sub(v.At)))
 	}
 	return httpapi.WriteJSON(w, http.StatusOK, "application/json", out)
 }

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"latchkey"
 	"latchkey/internal/httpapi"
@@ -45,7 +44,7 @@ func (d *Dialect) WriteError(w http.ResponseWriter, r *http.Request, e *keys.Err
 	case e.Code == keys.Unauthenticated:
 		h.Set("WWW-Authenticate", "Bearer")
 	case e.Code == keys.Unavailable || e.Code == keys.Throttled || e.RetryAfter > 0:
-		h.Set("Retry-After", retryAfter(e.RetryAfter))
+		h.Set("Retry-After", httpapi.RetryAfter(e.RetryAfter))
 	}
 	if len(e.Limits) > 0 {
 		latchkey.SetRateLimit(h, limitStates(e.Limits), e.RetryAfter, d.clock())
@@ -95,10 +94,6 @@ func faults(e *keys.Error) []latchkey.Fault {
 
 // parameter marks a fault's field as a query parameter.
 const parameter = "?"
-
-func retryAfter(d time.Duration) string {
-	return strconv.FormatInt(max(1, int64((d+time.Second-1)/time.Second)), 10)
-}
 
 // getProblem answers a short text about a code, to anybody.
 func getProblem(w http.ResponseWriter, r *http.Request, _ *httpapi.Call) error {

@@ -79,7 +79,7 @@ func (d *Dialect) verify(w http.ResponseWriter, r *http.Request, c *httpapi.Call
 	}
 	c.Verified(v.Outcome)
 	if wait := freesIn(&v); wait > 0 {
-		w.Header().Set("Retry-After", retryAfter(wait))
+		w.Header().Set("Retry-After", httpapi.RetryAfter(wait))
 	}
 	s.out = appendVerification(s.out[:0], &v, c.Origin.RequestID)
 	httpapi.WriteBody(w, http.StatusOK, "application/json", s.out)

@@ -11,30 +11,9 @@ import (
 	"latchkey/internal/token"
 )
 
-// An optional is a member that may be absent, null or a value.
-type optional[T any] struct {
-	value T
-	given bool
-	null  bool
-}
-
-// Present implements [httpapi.Presence].
-func (o *optional[T]) Present(null bool) any {
-	o.given, o.null = true, null
-	return &o.value
-}
-
-// pointer returns the value, nil where there is none.
-func (o *optional[T]) pointer() *T {
-	if !o.given || o.null {
-		return nil
-	}
-	return &o.value
-}
-
 // notNull reports a member that is null and may not be.
-func (o *optional[T]) notNull(at string, faults *keys.Faults) {
-	if o.null {
+func notNull[T any](o *httpapi.Maybe[T], at string, faults *keys.Faults) {
+	if o.Null {
 		faults.Add(at, "must not be null")
 	}
 }
@@ -50,36 +29,36 @@ func decode(r *http.Request, v any) error {
 
 // A termsBody are the members by which a key is given a limit.
 type termsBody struct {
-	Limit              optional[usd]    `json:"limit"`
-	LimitReset         optional[string] `json:"limit_reset"`
-	IncludeBYOKInLimit optional[bool]   `json:"include_byok_in_limit"`
+	Limit              httpapi.Maybe[usd]    `json:"limit"`
+	LimitReset         httpapi.Maybe[string] `json:"limit_reset"`
+	IncludeBYOKInLimit httpapi.Maybe[bool]   `json:"include_byok_in_limit"`
 }
 
 func (b *termsBody) given() bool {
-	return b.Limit.given || b.LimitReset.given || b.IncludeBYOKInLimit.given
+	return b.Limit.Given || b.LimitReset.Given || b.IncludeBYOKInLimit.Given
 }
 
 func (b *termsBody) check(faults *keys.Faults) {
-	switch r := keys.Reset(b.LimitReset.value); r {
+	switch r := keys.Reset(b.LimitReset.Value); r {
 	case keys.ResetDaily, keys.ResetWeekly, keys.ResetMonthly:
 	default:
-		if b.LimitReset.pointer() != nil {
+		if b.LimitReset.Pointer() != nil {
 			faults.Add("limit_reset", `must be "daily", "weekly", "monthly" or null`)
 		}
 	}
-	b.IncludeBYOKInLimit.notNull("include_byok_in_limit", faults)
+	notNull(&b.IncludeBYOKInLimit, "include_byok_in_limit", faults)
 }
 
 // change returns the terms after what is given.
 func (b *termsBody) change(t terms) terms {
-	if b.Limit.given {
-		t.limit = b.Limit.pointer()
+	if b.Limit.Given {
+		t.limit = b.Limit.Pointer()
 	}
-	if b.LimitReset.given {
-		t.reset = keys.Reset(b.LimitReset.value)
+	if b.LimitReset.Given {
+		t.reset = keys.Reset(b.LimitReset.Value)
 	}
-	if b.IncludeBYOKInLimit.given {
-		t.countsBYOK = b.IncludeBYOKInLimit.value
+	if b.IncludeBYOKInLimit.Given {
+		t.countsBYOK = b.IncludeBYOKInLimit.Value
 	}
 	return t
 }
@@ -87,16 +66,16 @@ func (b *termsBody) change(t terms) terms {
 type createBody struct {
 	Name string `json:"name" required:"true"`
 	termsBody
-	ExpiresAt     optional[string]   `json:"expires_at"`
-	CreatorUserID optional[string]   `json:"creator_user_id"`
-	WorkspaceID   optional[string]   `json:"workspace_id"`
-	External      optional[external] `json:"external"`
+	ExpiresAt     httpapi.Maybe[string]   `json:"expires_at"`
+	CreatorUserID httpapi.Maybe[string]   `json:"creator_user_id"`
+	WorkspaceID   httpapi.Maybe[string]   `json:"workspace_id"`
+	External      httpapi.Maybe[external] `json:"external"`
 }
 
 // An external tells for whom a key is made.
 type external struct {
-	User   string           `json:"user" required:"true"`
-	APIKey optional[string] `json:"api_key" secret:"true"`
+	User   string                `json:"user" required:"true"`
+	APIKey httpapi.Maybe[string] `json:"api_key" secret:"true"`
 }
 
 // newKey returns what is to be made.
@@ -112,7 +91,7 @@ func (b *createBody) newKey() (keys.NewKey, error) {
 		s.ExpiresAt = keys.Some(at)
 	}
 	checkWorkspace(&b.WorkspaceID, &s.Faults)
-	if to := b.External.pointer(); to != nil {
+	if to := b.External.Pointer(); to != nil {
 		checkText("external/user", to.User, &s.Faults)
 		s.Owner = keys.Some(keys.Owner{ExternalID: to.User})
 	}
@@ -122,16 +101,16 @@ func (b *createBody) newKey() (keys.NewKey, error) {
 // extra returns what is kept of the key for this dialect alone. A key by which
 // somebody else knows the external user is kept as its hash.
 func (b *createBody) extra(faults *keys.Faults) (doc extra) {
-	if id := b.CreatorUserID.pointer(); id != nil {
+	if id := b.CreatorUserID.Pointer(); id != nil {
 		doc.Creator = *id
 		checkText("creator_user_id", *id, faults)
 	}
-	b.External.notNull("external", faults)
-	to := b.External.pointer()
-	if to == nil || !to.APIKey.given {
+	notNull(&b.External, "external", faults)
+	to := b.External.Pointer()
+	if to == nil || !to.APIKey.Given {
 		return doc
 	}
-	secret := token.New(to.APIKey.value)
+	secret := token.New(to.APIKey.Value)
 	if n := secret.Len(); n < minExternalKey || n > keys.MaxSecret {
 		faults.Add("external/api_key", "must be %d to %d characters", minExternalKey, keys.MaxSecret)
 	}
@@ -142,8 +121,8 @@ func (b *createBody) extra(faults *keys.Faults) (doc extra) {
 const minExternalKey = 32
 
 // readExpiry reads when a key ends, the zero time for never.
-func readExpiry(at *optional[string], faults *keys.Faults) time.Time {
-	text := at.pointer()
+func readExpiry(at *httpapi.Maybe[string], faults *keys.Faults) time.Time {
+	text := at.Pointer()
 	if text == nil {
 		return time.Time{}
 	}
@@ -154,30 +133,30 @@ func readExpiry(at *optional[string], faults *keys.Faults) time.Time {
 	return t
 }
 
-func checkWorkspace(ref *optional[string], faults *keys.Faults) {
-	ref.notNull("workspace_id", faults)
-	if id := ref.pointer(); id != nil && !isUUID(*id) {
+func checkWorkspace(ref *httpapi.Maybe[string], faults *keys.Faults) {
+	notNull(ref, "workspace_id", faults)
+	if id := ref.Pointer(); id != nil && !isUUID(*id) {
 		faults.Add("workspace_id", "must be a UUID")
 	}
 }
 
 type updateBody struct {
-	Name     optional[string] `json:"name"`
-	Disabled optional[bool]   `json:"disabled"`
+	Name     httpapi.Maybe[string] `json:"name"`
+	Disabled httpapi.Maybe[bool]   `json:"disabled"`
 	termsBody
 }
 
 // settings returns what is to be changed.
 func (b *updateBody) settings() (keys.KeySettings, error) {
 	var s keys.KeySettings
-	b.Name.notNull("name", &s.Faults)
-	b.Disabled.notNull("disabled", &s.Faults)
+	notNull(&b.Name, "name", &s.Faults)
+	notNull(&b.Disabled, "disabled", &s.Faults)
 	b.termsBody.check(&s.Faults)
-	if name := b.Name.pointer(); name != nil {
+	if name := b.Name.Pointer(); name != nil {
 		s.Name = keys.Some(name)
 		checkText("name", *name, &s.Faults)
 	}
-	if off := b.Disabled.pointer(); off != nil {
+	if off := b.Disabled.Pointer(); off != nil {
 		s.Enabled = keys.Some(!*off)
 	}
 	if b.termsBody.given() {

@@ -14,22 +14,22 @@ import (
 const maxKeyLabel = 100
 
 type codeBody struct {
-	CallbackURL         string           `json:"callback_url" required:"true"`
-	CodeChallenge       optional[string] `json:"code_challenge" secret:"true"`
-	CodeChallengeMethod optional[string] `json:"code_challenge_method"`
-	Limit               optional[usd]    `json:"limit"`
-	UsageLimitType      optional[string] `json:"usage_limit_type"`
-	ExpiresAt           optional[string] `json:"expires_at"`
-	KeyLabel            optional[string] `json:"key_label"`
-	WorkspaceID         optional[string] `json:"workspace_id"`
+	CallbackURL         string                `json:"callback_url" required:"true"`
+	CodeChallenge       httpapi.Maybe[string] `json:"code_challenge" secret:"true"`
+	CodeChallengeMethod httpapi.Maybe[string] `json:"code_challenge_method"`
+	Limit               httpapi.Maybe[usd]    `json:"limit"`
+	UsageLimitType      httpapi.Maybe[string] `json:"usage_limit_type"`
+	ExpiresAt           httpapi.Maybe[string] `json:"expires_at"`
+	KeyLabel            httpapi.Maybe[string] `json:"key_label"`
+	WorkspaceID         httpapi.Maybe[string] `json:"workspace_id"`
 }
 
 // newCode returns what code is to be issued.
 func (b *codeBody) newCode() keys.NewCode {
-	nc := keys.NewCode{Standing: keyspace(), Callback: b.CallbackURL, Challenge: b.CodeChallenge.value}
+	nc := keys.NewCode{Standing: keyspace(), Callback: b.CallbackURL, Challenge: b.CodeChallenge.Value}
 
 	// 1. How it is proved.
-	if m := b.CodeChallengeMethod.pointer(); m != nil {
+	if m := b.CodeChallengeMethod.Pointer(); m != nil {
 		if nc.Method = keys.ChallengeMethod(*m); nc.Method == keys.NoChallenge {
 			nc.Faults.Add("code_challenge_method", `must be "S256", "plain" or null`)
 		}
@@ -47,7 +47,7 @@ func (b *codeBody) newCode() keys.NewCode {
 	nc.Extra = s.Extra
 	nc.ExpiresAt = readExpiry(&b.ExpiresAt, &nc.Faults)
 	nc.Name = b.name()
-	if n := len([]rune(nc.Name)); b.KeyLabel.given && (n < 1 || n > maxKeyLabel) {
+	if n := len([]rune(nc.Name)); b.KeyLabel.Given && (n < 1 || n > maxKeyLabel) {
 		nc.Faults.Add("name", "must be 1 to %d characters", maxKeyLabel)
 	}
 	checkWorkspace(&b.WorkspaceID, &nc.Faults)
@@ -57,7 +57,7 @@ func (b *codeBody) newCode() keys.NewCode {
 // name returns the name of the key: where none is given, that of the host that
 // it is for.
 func (b *codeBody) name() string {
-	if label := b.KeyLabel.pointer(); label != nil {
+	if label := b.KeyLabel.Pointer(); label != nil {
 		return *label
 	}
 	u, err := url.Parse(b.CallbackURL)
@@ -85,8 +85,8 @@ func (d *Dialect) issueCode(w http.ResponseWriter, r *http.Request, c *httpapi.C
 		return err
 	}
 	nc := in.newCode()
-	by, _, err := d.manager.ActIn(r.Context(), c.Actor, uuid(in.WorkspaceID.value))
-	if in.WorkspaceID.given && keys.Is(err, keys.NotFound) {
+	by, _, err := d.manager.ActIn(r.Context(), c.Actor, uuid(in.WorkspaceID.Value))
+	if in.WorkspaceID.Given && keys.Is(err, keys.NotFound) {
 		nc.Faults.Merge(keys.Faults{{Field: "workspace_id", Detail: "there is no such workspace"}})
 		err = nc.Faults.Err()
 	}
@@ -120,9 +120,9 @@ func codeFaults(err error) error {
 }
 
 type exchangeBody struct {
-	Code                string           `json:"code" required:"true" secret:"true"`
-	CodeVerifier        optional[string] `json:"code_verifier" secret:"true"`
-	CodeChallengeMethod optional[string] `json:"code_challenge_method"`
+	Code                string                `json:"code" required:"true" secret:"true"`
+	CodeVerifier        httpapi.Maybe[string] `json:"code_verifier" secret:"true"`
+	CodeChallengeMethod httpapi.Maybe[string] `json:"code_challenge_method"`
 }
 
 // An exchanged code is a key.
@@ -136,8 +136,8 @@ func (d *Dialect) redeemCode(w http.ResponseWriter, r *http.Request, c *httpapi.
 	if err := decode(r, &in); err != nil {
 		return err
 	}
-	p := keys.Proof{Code: token.New(in.Code), Verifier: token.New(in.CodeVerifier.value), Origin: c.Origin}
-	if m := in.CodeChallengeMethod.pointer(); m != nil {
+	p := keys.Proof{Code: token.New(in.Code), Verifier: token.New(in.CodeVerifier.Value), Origin: c.Origin}
+	if m := in.CodeChallengeMethod.Pointer(); m != nil {
 		if p.Method = keys.ChallengeMethod(*m); p.Method == keys.NoChallenge {
 			return errOtherMethod
 		}

@@ -71,8 +71,8 @@ func (d *Dialect) createKey(w http.ResponseWriter, r *http.Request, c *httpapi.C
 	if err != nil {
 		return err
 	}
-	by, ws, err := d.manager.ActIn(r.Context(), c.Actor, uuid(in.WorkspaceID.value))
-	if in.WorkspaceID.given && keys.Is(err, keys.NotFound) {
+	by, ws, err := d.manager.ActIn(r.Context(), c.Actor, uuid(in.WorkspaceID.Value))
+	if in.WorkspaceID.Given && keys.Is(err, keys.NotFound) {
 		return keys.Faults{{Field: "workspace_id", Detail: "there is no such workspace"}}.Err()
 	}
 	if err != nil {

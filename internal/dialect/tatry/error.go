@@ -3,8 +3,6 @@ package tatry
 import (
 	"errors"
 	"net/http"
-	"strconv"
-	"time"
 
 	"latchkey/internal/httpapi"
 	"latchkey/internal/keys"
@@ -120,8 +118,7 @@ func (d *Dialect) WriteError(w http.ResponseWriter, _ *http.Request, e *keys.Err
 	case p.status == http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", "Bearer")
 	case e.Code == keys.Unavailable, e.RetryAfter > 0:
-		seconds := (e.RetryAfter + time.Second - 1) / time.Second
-		h.Set("Retry-After", strconv.FormatInt(max(1, int64(seconds)), 10))
+		h.Set("Retry-After", httpapi.RetryAfter(e.RetryAfter))
 	}
 	body := failure{"error", failureBody{p.code, p.message, detailsOf(e)}}
 	if err := httpapi.WriteJSON(w, p.status, "application/json", body); err != nil {

@@ -2,9 +2,7 @@ package unkey
 
 import (
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
 
 	"latchkey/internal/httpapi"
 	"latchkey/internal/keys"
@@ -69,8 +67,7 @@ func (d *Dialect) WriteError(w http.ResponseWriter, r *http.Request, e *keys.Err
 		p = problems[keys.Internal]
 	}
 	if code == keys.Unavailable || e.RetryAfter > 0 {
-		seconds := (e.RetryAfter + time.Second - 1) / time.Second
-		w.Header().Set("Retry-After", strconv.FormatInt(max(1, int64(seconds)), 10))
+		w.Header().Set("Retry-After", httpapi.RetryAfter(e.RetryAfter))
 	}
 	body := failure{failureBody{p.code, docs + p.code, message, requestID(w.Header())}}
 	if err := answer(w, r, p.status, body); err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"latchkey/internal/httpapi"
 	"latchkey/internal/keys"
 	"latchkey/internal/ratelimit"
 )
@@ -158,11 +159,11 @@ func (d *Dialect) listIdentities(ctx context.Context, by keys.Actor, p *params) 
 }
 
 type updateIdentityBody struct {
-	IdentityID  *string                       `json:"identityId"`
-	ExternalID  *string                       `json:"externalId"`
-	Environment *string                       `json:"environment"`
-	Meta        optional[jsontext.Value]      `json:"meta"`
-	Ratelimits  optional[[]identityLimitBody] `json:"ratelimits"`
+	IdentityID  *string                            `json:"identityId"`
+	ExternalID  *string                            `json:"externalId"`
+	Environment *string                            `json:"environment"`
+	Meta        httpapi.Maybe[jsontext.Value]      `json:"meta"`
+	Ratelimits  httpapi.Maybe[[]identityLimitBody] `json:"ratelimits"`
 }
 
 func (d *Dialect) updateIdentity(ctx context.Context, by keys.Actor, in *updateIdentityBody) (identity, error) {
@@ -171,8 +172,8 @@ func (d *Dialect) updateIdentity(ctx context.Context, by keys.Actor, in *updateI
 		return identity{}, errWhichIdentity
 	}
 	var faults keys.Faults
-	meta := metadata(in.Meta.value, &faults)
-	limits, err := identityLimits(in.Ratelimits.value, &faults)
+	meta := metadata(in.Meta.Value, &faults)
+	limits, err := identityLimits(in.Ratelimits.Value, &faults)
 	if err == nil {
 		err = faults.Err()
 	}
@@ -183,10 +184,10 @@ func (d *Dialect) updateIdentity(ctx context.Context, by keys.Actor, in *updateI
 		if !ref.names(i) || or(in.Environment, environment) != environment {
 			return errNoIdentity
 		}
-		if in.Meta.given {
+		if in.Meta.Given {
 			i.Meta = meta
 		}
-		if in.Ratelimits.given {
+		if in.Ratelimits.Given {
 			i.Limits = replaceLimits(i.Limits, limits)
 		}
 		return nil

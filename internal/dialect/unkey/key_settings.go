@@ -6,6 +6,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"latchkey/internal/httpapi"
 	"latchkey/internal/keys"
 	"latchkey/internal/ratelimit"
 	"latchkey/internal/token"
@@ -189,50 +190,50 @@ func (l *limitBody) limit(faults *keys.Faults) ratelimit.Limit {
 // An updateKeyBody says what of a key is to change: what is absent stays, and
 // null clears.
 type updateKeyBody struct {
-	KeyID       string                   `json:"keyId" required:"true"`
-	Name        optional[string]         `json:"name"`
-	OwnerID     optional[string]         `json:"ownerId"`
-	ExternalID  optional[string]         `json:"externalId"`
-	Meta        optional[jsontext.Value] `json:"meta"`
-	Expires     optional[int64]          `json:"expires"`
-	Remaining   optional[int64]          `json:"remaining"`
-	Refill      optional[refillBody]     `json:"refill"`
-	Ratelimit   optional[limitBody]      `json:"ratelimit"`
-	Enabled     *bool                    `json:"enabled"`
-	Roles       []grantBody              `json:"roles"`
-	Permissions []grantBody              `json:"permissions"`
+	KeyID       string                        `json:"keyId" required:"true"`
+	Name        httpapi.Maybe[string]         `json:"name"`
+	OwnerID     httpapi.Maybe[string]         `json:"ownerId"`
+	ExternalID  httpapi.Maybe[string]         `json:"externalId"`
+	Meta        httpapi.Maybe[jsontext.Value] `json:"meta"`
+	Expires     httpapi.Maybe[int64]          `json:"expires"`
+	Remaining   httpapi.Maybe[int64]          `json:"remaining"`
+	Refill      httpapi.Maybe[refillBody]     `json:"refill"`
+	Ratelimit   httpapi.Maybe[limitBody]      `json:"ratelimit"`
+	Enabled     *bool                         `json:"enabled"`
+	Roles       []grantBody                   `json:"roles"`
+	Permissions []grantBody                   `json:"permissions"`
 }
 
 // settings maps the request to settings of a key, but for what it may do.
 func (in *updateKeyBody) settings(k *keys.Key) (s keys.KeySettings, err error) {
 	var faults keys.Faults
-	if in.Name.given {
+	if in.Name.Given {
 		s.Name = keys.Some[*string](nil)
-		if in.Name.value != "" {
-			s.Name.Value = &in.Name.value
+		if in.Name.Value != "" {
+			s.Name.Value = &in.Name.Value
 		}
 	}
 	owner := in.ExternalID
-	if !owner.given {
+	if !owner.Given {
 		owner = in.OwnerID
 	}
-	if owner.given {
-		s.Owner = keys.Some(keys.Owner{ExternalID: owner.value})
+	if owner.Given {
+		s.Owner = keys.Some(keys.Owner{ExternalID: owner.Value})
 	}
-	if in.Meta.given {
-		s.Meta = keys.Some(metadata(in.Meta.value, &faults))
+	if in.Meta.Given {
+		s.Meta = keys.Some(metadata(in.Meta.Value, &faults))
 	}
-	if in.Expires.given {
+	if in.Expires.Given {
 		s.ExpiresAt.Set = true
-		if !in.Expires.null {
-			s.ExpiresAt.Value = moment(in.Expires.value, "expires", &faults)
+		if !in.Expires.Null {
+			s.ExpiresAt.Value = moment(in.Expires.Value, "expires", &faults)
 		}
 	}
 	s.Credits = in.credits(k, &faults)
-	if in.Ratelimit.given {
+	if in.Ratelimit.Given {
 		s.Limits, s.MergeLimits = keys.Some[[]ratelimit.Limit](nil), replaceDefault
-		if !in.Ratelimit.null {
-			s.Limits.Value = []ratelimit.Limit{in.Ratelimit.value.limit(&faults)}
+		if !in.Ratelimit.Null {
+			s.Limits.Value = []ratelimit.Limit{in.Ratelimit.Value.limit(&faults)}
 		}
 	}
 	if in.Enabled != nil {
@@ -246,22 +247,22 @@ func (in *updateKeyBody) settings(k *keys.Key) (s keys.KeySettings, err error) {
 // credits maps the members remaining and refill, of which the second goes with a
 // number of the first.
 func (in *updateKeyBody) credits(k *keys.Key, faults *keys.Faults) (out keys.Maybe[*keys.CreditSettings]) {
-	unlimited := in.Remaining.null || !in.Remaining.given && k.Credits == nil
-	if in.Refill.given && !in.Refill.null && unlimited {
+	unlimited := in.Remaining.Null || !in.Remaining.Given && k.Credits == nil
+	if in.Refill.Given && !in.Refill.Null && unlimited {
 		faults.Add("refill", "goes with remaining, which is unlimited")
 		return out
 	}
-	if in.Remaining.null {
+	if in.Remaining.Null {
 		return keys.Some[*keys.CreditSettings](nil)
 	}
-	if unlimited || !in.Remaining.given && !in.Refill.given {
+	if unlimited || !in.Remaining.Given && !in.Refill.Given {
 		return out
 	}
-	credits := &keys.CreditSettings{Remaining: keys.Maybe[int64]{Set: in.Remaining.given, Value: in.Remaining.value}}
-	if in.Refill.given {
+	credits := &keys.CreditSettings{Remaining: keys.Maybe[int64]{Set: in.Remaining.Given, Value: in.Remaining.Value}}
+	if in.Refill.Given {
 		credits.Refill = keys.Some[*keys.RefillSettings](nil)
-		if !in.Refill.null {
-			credits.Refill.Value = in.Refill.value.settings(faults)
+		if !in.Refill.Null {
+			credits.Refill.Value = in.Refill.Value.settings(faults)
 		}
 	}
 	return keys.Some(credits)

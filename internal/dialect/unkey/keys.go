@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"latchkey/internal/httpapi"
 	"latchkey/internal/keys"
 	"latchkey/internal/token"
 )
@@ -109,9 +110,9 @@ func (d *Dialect) deleteKey(ctx context.Context, by keys.Actor, in *deleteKeyBod
 }
 
 type updateRemainingBody struct {
-	KeyID string          `json:"keyId" required:"true"`
-	Op    string          `json:"op" required:"true"`
-	Value optional[int64] `json:"value" required:"true"`
+	KeyID string               `json:"keyId" required:"true"`
+	Op    string               `json:"op" required:"true"`
+	Value httpapi.Maybe[int64] `json:"value" required:"true"`
 }
 
 type balance struct {
@@ -124,9 +125,9 @@ func (d *Dialect) updateRemaining(ctx context.Context, by keys.Actor, in *update
 	switch {
 	case op != keys.CreditSet && op != keys.CreditIncrement && op != keys.CreditDecrement:
 		faults.Add("op", `must be "increment", "decrement" or "set"`)
-	case in.Value.null && op != keys.CreditSet:
+	case in.Value.Null && op != keys.CreditSet:
 		faults.Add("value", "must not be null with %s", in.Op)
-	case in.Value.value < 0 || in.Value.value > keys.MaxCredits:
+	case in.Value.Value < 0 || in.Value.Value > keys.MaxCredits:
 		faults.Add("value", "must be an integer from 0 to %d", int64(keys.MaxCredits))
 	}
 	if err := faults.Err(); err != nil {
@@ -135,13 +136,13 @@ func (d *Dialect) updateRemaining(ctx context.Context, by keys.Actor, in *update
 	var c *keys.Credits
 	var err error
 	switch {
-	case in.Value.null:
+	case in.Value.Null:
 		_, err := d.manager.UpdateKey(ctx, by, in.KeyID, keys.KeySettings{Credits: keys.Some[*keys.CreditSettings](nil)}, keys.Match{})
 		return balance{}, err
 	case op == keys.CreditDecrement:
-		c, err = d.manager.DrainCredits(ctx, by, in.KeyID, in.Value.value)
+		c, err = d.manager.DrainCredits(ctx, by, in.KeyID, in.Value.Value)
 	default:
-		c, err = d.manager.ChangeCredits(ctx, by, in.KeyID, op, in.Value.value)
+		c, err = d.manager.ChangeCredits(ctx, by, in.KeyID, op, in.Value.Value)
 	}
 	switch {
 	case err == nil:

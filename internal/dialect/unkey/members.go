@@ -10,20 +10,6 @@ import (
 	"latchkey/internal/span"
 )
 
-// An optional is a member that may be absent, null or a value, where null
-// clears what is there and absence leaves it.
-type optional[T any] struct {
-	value T
-	given bool
-	null  bool
-}
-
-// Present implements [httpapi.Presence].
-func (o *optional[T]) Present(null bool) any {
-	o.given, o.null = true, null
-	return &o.value
-}
-
 // or returns a text, or another one where there is none.
 func or(text *string, other string) string {
 	if text == nil {
