@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"latchkey"
+	"latchkey/internal/conformance"
 	"latchkey/internal/dialect/native"
 	"latchkey/internal/httpapi"
 	"latchkey/internal/keys"
@@ -91,20 +92,6 @@ func (f *granting) state() string {
 	return fmt.Sprintf("%d %s", server.Revision, f.call("GET", "/events?limit=1", rootKey, "").Body)
 }
 
-// everythingBut lists every permission but one and those that include it.
-func everythingBut(need string) (out []string) {
-	parts := strings.Split(need, ".")
-	for resource, actions := range keys.Actions {
-		for _, action := range actions {
-			if resource != parts[0] || action != parts[2] {
-				out = append(out, resource+".*."+action)
-			}
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
 // TestGrants tries every operation by root keys that hold all but one of what
 // it needs, and by one that holds that alone.
 func TestGrants(t *testing.T) {
@@ -141,9 +128,9 @@ func (f *granting) try(t *testing.T, op *native.Operation, c *grantCase) {
 	lacking := map[string]string{} // who → secret
 	for _, need := range c.needs {
 		lacking[holdsNothing] = f.caller()
-		lacking[allBut+need] = f.caller(everythingBut(need)...)
+		lacking[allBut+need] = f.caller(conformance.GrantsBut(need, "")...)
 		if resource, _, _ := strings.Cut(need, "."); resource == keys.ResKeys {
-			elsewhere := slices.DeleteFunc(everythingBut(need), func(g string) bool { return strings.HasPrefix(g, "keys.") })
+			elsewhere := slices.DeleteFunc(conformance.GrantsBut(need, ""), func(g string) bool { return strings.HasPrefix(g, "keys.") })
 			lacking["who holds all, but keys in another keyspace"] = f.caller(append(elsewhere, "keys.literal.*")...)
 		}
 	}

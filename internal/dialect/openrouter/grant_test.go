@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 
+	"latchkey/internal/conformance"
 	"latchkey/internal/dialect/openrouter"
 	"latchkey/internal/keys"
 )
@@ -56,21 +56,6 @@ func (f *granting) caller(grants ...string) string {
 		f.callers[list] = made.Secret
 	}
 	return f.callers[list]
-}
-
-// everythingBut lists every grant but one, and but those of a resource where
-// that is said.
-func everythingBut(need, without string) (out []string) {
-	resource, rest, _ := strings.Cut(need, ".")
-	for r, actions := range keys.Actions {
-		for _, action := range actions {
-			if r != without && (r != resource || !strings.HasSuffix(rest, "."+action)) {
-				out = append(out, r+".*."+action)
-			}
-		}
-	}
-	slices.Sort(out)
-	return out
 }
 
 // state is what moves with every change: the revision, and the newest event.
@@ -175,9 +160,9 @@ func (f *granting) try(t *testing.T, c *grantCase) {
 		if c.lacking != 0 && strings.HasPrefix(need, "workspaces") {
 			status = c.lacking
 		}
-		refusals[f.caller(everythingBut(need, "")...)] = status
+		refusals[f.caller(conformance.GrantsBut(need, "")...)] = status
 		if strings.Contains(need, "$ks") && path+method != "/api/v1/keysGET" { // where a list would be another one
-			refusals[f.caller(append(everythingBut(need, keys.ResKeys), "keys."+f.other+".*")...)] = http.StatusForbidden
+			refusals[f.caller(append(conformance.GrantsBut(need, keys.ResKeys), "keys."+f.other+".*")...)] = http.StatusForbidden
 		}
 	}
 	before := f.state()

@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/go-json-experiment/json"
 
+	"latchkey/internal/conformance"
 	"latchkey/internal/dialect/unkey"
 	"latchkey/internal/keys"
 )
@@ -46,21 +46,6 @@ func (f *granting) caller(grants ...string) string {
 		f.callers[list] = made.Secret
 	}
 	return f.callers[list]
-}
-
-// everythingBut lists every grant but one, and but those of a resource where
-// that is said.
-func everythingBut(need, without string) (out []string) {
-	resource, rest, _ := strings.Cut(need, ".")
-	for r, actions := range keys.Actions {
-		for _, action := range actions {
-			if r != without && (r != resource || !strings.HasSuffix(rest, "."+action)) {
-				out = append(out, r+".*."+action)
-			}
-		}
-	}
-	slices.Sort(out)
-	return out
 }
 
 // state is what moves with every change: the revision, and the newest event.
@@ -148,9 +133,9 @@ func (f *granting) try(t *testing.T, verb string, c *grantCase) {
 	lacking, elsewhere := map[string]string{"who holds nothing": f.caller()}, ""
 	for _, need := range c.needs {
 		needs = append(needs, strings.Replace(need, "$api", f.api, 1))
-		lacking["who holds everything but "+need] = f.caller(everythingBut(need, "")...)
+		lacking["who holds everything but "+need] = f.caller(conformance.GrantsBut(need, "")...)
 		if strings.HasPrefix(need, keys.ResKeys) {
-			elsewhere = f.caller(append(everythingBut(need, keys.ResKeys), "keys."+f.other+".*")...)
+			elsewhere = f.caller(append(conformance.GrantsBut(need, keys.ResKeys), "keys."+f.other+".*")...)
 		}
 	}
 
