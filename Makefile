@@ -4,6 +4,10 @@ GO       ?= go
 FUZZTIME ?= 10s
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 
+# MODULES are where there is Go: this module, and that of the vendors' clients,
+# on which it does not depend.
+MODULES := . e2e
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -21,7 +25,9 @@ build: ## build the program as ./latchkey
 .PHONY: test
 test: engines ## run all tests; says at the end what could not be run
 	@list=$$(mktemp); status=0; \
-	TEST_LEFT_OUT=$$list $(GO) test $(TESTFLAGS) ./... || status=$$?; \
+	for module in $(MODULES); do \
+	    (cd $$module && TEST_LEFT_OUT=$$list $(GO) test $(TESTFLAGS) ./...) || status=$$?; \
+	done; \
 	if [ -s $$list ]; then sort -u $$list; else echo 'left out: nothing'; fi; \
 	rm -f $$list; exit $$status
 
@@ -41,8 +47,9 @@ engines: # install what tests need, where that is possible
 .PHONY: check
 check: ## format, vet, staticcheck, and all tests with the race detector
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
-	$(GO) vet ./...
-	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+	@for module in $(MODULES); do \
+	    (cd $$module && $(GO) vet ./... && $(GO) tool -modfile=$(CURDIR)/tools/go.mod staticcheck ./...) || exit 1; \
+	done
 	@if command -v $$($(GO) env CC) >/dev/null; then $(MAKE) test TESTFLAGS="-race -timeout=30m"; \
 	else $(MAKE) test; echo 'left out: the race detector (it needs a C compiler)'; fi
 
@@ -54,7 +61,7 @@ bench: ## measure verification against a bare handler, and write bench/RESULTS.m
 fuzz: ## run each fuzz target for FUZZTIME (10s)
 	@for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n1 dirname | sort -u); do \
 	    for target in $$(cat $$dir/*_test.go | sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p'); do \
-	        $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$dir || exit 1; \
+	        (cd $$dir && $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) .) || exit 1; \
 	    done; \
 	done
 

@@ -91,9 +91,16 @@ var testModules = []string{
 	"github.com/google/go-cmp", "github.com/rogpeppe/go-internal",
 }
 
-// A source is one Go file of this module.
+// e2eDependencies are those of e2e/go.mod. What the vendors' clients bring along
+// stays out of what is shipped.
+var e2eDependencies = map[string]string{
+	"github.com/OpenRouterTeam/go-sdk": "the vendor's own client, in tests",
+	"latchkey":                         "this module, in tests",
+}
+
+// A source is one Go file of ours, whichever module it belongs to.
 type source struct {
-	path string // from the module's root, with slashes
+	path string // from the root, with slashes
 	dir  string
 	test bool
 	text string
@@ -191,19 +198,35 @@ func TestVendorWords(t *testing.T) {
 }
 
 func TestDependencies(t *testing.T) {
-	direct := map[string]bool{}
-	for _, r := range requirements(t, "go.mod") {
-		if r.Indirect {
-			continue
+	for file, list := range map[string]map[string]string{"go.mod": dependencies, "e2e/go.mod": e2eDependencies} {
+		direct := map[string]bool{}
+		for _, r := range requirements(t, file) {
+			if r.Indirect {
+				continue
+			}
+			direct[r.Path] = true
+			if list[r.Path] == "" {
+				t.Errorf("%s requires %s, and its list of dependencies does not say for what", file, r.Path)
+			}
 		}
-		direct[r.Path] = true
-		if dependencies[r.Path] == "" {
-			t.Errorf("go.mod requires %s, and the list of dependencies does not say for what", r.Path)
+		for _, path := range slices.Sorted(maps.Keys(list)) {
+			if !direct[path] {
+				t.Errorf("the list of dependencies has %s, which %s does not require", path, file)
+			}
 		}
 	}
-	for _, path := range slices.Sorted(maps.Keys(dependencies)) {
-		if !direct[path] {
-			t.Errorf("the list of dependencies has %s, which go.mod does not require", path)
+}
+
+// TestSameVersions holds the vendors' clients to a server that is built of what
+// is shipped.
+func TestSameVersions(t *testing.T) {
+	shipped := map[string]string{}
+	for _, r := range requirements(t, "go.mod") {
+		shipped[r.Path] = r.Version
+	}
+	for _, r := range requirements(t, "e2e/go.mod") {
+		if v := shipped[r.Path]; v != "" && v != r.Version {
+			t.Errorf("e2e/go.mod has %s at %s, and go.mod at %s", r.Path, r.Version, v)
 		}
 	}
 }
@@ -253,7 +276,7 @@ func inModules(imported string, modules []string) bool {
 	})
 }
 
-// sources returns the Go files of this module, without nested ones.
+// sources returns all Go files of ours, those of nested modules too.
 func sources(t *testing.T) []source {
 	t.Helper()
 	var all []source
@@ -262,8 +285,7 @@ func sources(t *testing.T) []source {
 			return err
 		}
 		if d.IsDir() && file != "." {
-			_, nested := os.Stat(filepath.Join(file, "go.mod"))
-			if nested == nil || d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".") {
+			if slices.Contains([]string{"testdata", "node_modules"}, d.Name()) || strings.HasPrefix(d.Name(), ".") {
 				return filepath.SkipDir
 			}
 		}

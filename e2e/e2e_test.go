@@ -6,14 +6,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"latchkey"
 	"latchkey/internal/pgtest"
 	"latchkey/internal/server"
 	"latchkey/internal/token"
@@ -62,23 +65,40 @@ func lastLine(out []byte) []byte {
 	return out[bytes.LastIndexByte(out, '\n')+1:]
 }
 
-// start returns the address of a server of the test's own.
-func start(t *testing.T) string {
+// A site is a server of a test's own.
+type site struct {
+	url   string
+	asked atomic.Int64 // requests until now
+	close func() error // the server's parts, but not its listener
+}
+
+// start starts a server that goes by a clock; nil is the real one.
+func start(t *testing.T, clock func() time.Time) *site {
 	t.Helper()
 	cfg := server.Defaults()
 	cfg.DataDir, cfg.RootKey = filepath.Join(t.TempDir(), "data"), token.New(rootKey)
-	s, err := server.Open(t.Context(), cfg, server.Options{})
+	s, err := server.Open(t.Context(), cfg, server.Options{Clock: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
-	listening := httptest.NewServer(s.Handler)
+	at := &site{close: sync.OnceValue(s.Close)}
+	listening := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		at.asked.Add(1)
+		s.Handler.ServeHTTP(w, r)
+	}))
+	at.url = listening.URL
 	t.Cleanup(func() {
 		listening.Close()
-		if err := s.Close(); err != nil {
+		if err := at.close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return listening.URL
+	return at
+}
+
+// native returns a client of latchkey's own API.
+func (s *site) native() *latchkey.Client {
+	return &latchkey.Client{URL: s.url, RootKey: rootKey}
 }
 
 // TestJavaScript runs each program of this directory. One that cannot be run is
@@ -96,7 +116,7 @@ func TestJavaScript(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			node := exec.CommandContext(ctx, "node", program)
-			node.Env = append(os.Environ(), "LATCHKEY_URL="+start(t), "LATCHKEY_ROOT_KEY="+rootKey)
+			node.Env = append(os.Environ(), "LATCHKEY_URL="+start(t, nil).url, "LATCHKEY_ROOT_KEY="+rootKey)
 			out, err := node.CombinedOutput()
 			if _, failed := errors.AsType[*exec.ExitError](err); failed {
 				t.Fatalf("it ended with an error:\n%s", out)
