@@ -115,8 +115,12 @@ func TestJavaScript(t *testing.T) {
 		t.Run(program, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
+			closed := start(t, nil)
+			if err := closed.close(); err != nil {
+				t.Fatal(err)
+			}
 			node := exec.CommandContext(ctx, "node", program)
-			node.Env = append(os.Environ(), "LATCHKEY_URL="+start(t, nil).url, "LATCHKEY_ROOT_KEY="+rootKey)
+			node.Env = append(os.Environ(), "LATCHKEY_URL="+start(t, nil).url, "LATCHKEY_CLOSED_URL="+closed.url, "LATCHKEY_ROOT_KEY="+rootKey)
 			out, err := node.CombinedOutput()
 			if _, failed := errors.AsType[*exec.ExitError](err); failed {
 				t.Fatalf("it ended with an error:\n%s", out)

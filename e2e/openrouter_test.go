@@ -143,9 +143,6 @@ func TestOpenRouterCalls(t *testing.T) {
 			if len(key) != len("sk-or-v1-")+64 {
 				t.Errorf("the key has %d characters", len(key))
 			}
-			if _, err := time.Parse(time.RFC3339, made.CreatedAt); err != nil {
-				t.Error(err)
-			}
 
 			// 2. Read: alone, in a list, and by itself.
 			same(t, "read", sdk.get(want.Hash), want)
@@ -163,8 +160,8 @@ func TestOpenRouterCalls(t *testing.T) {
 			// 3. Updated: by the vendor's example, by nothing, and to nothing.
 			changed := sdk.update(want.Hash, example(t))
 			want.Name, want.Limit, want.LimitRemaining, want.LimitReset = "Updated API Key Name", new(75.0), new(75.0), new("daily")
-			if changed.UpdatedAt == nil || *changed.UpdatedAt < want.CreatedAt {
-				t.Errorf("updated_at is %s", text(changed.UpdatedAt))
+			if changed.UpdatedAt == nil || timeOf(t, *changed.UpdatedAt).Before(timeOf(t, made.CreatedAt)) {
+				t.Errorf("created at %s, updated at %s", made.CreatedAt, text(changed.UpdatedAt))
 			}
 			want.UpdatedAt = changed.UpdatedAt
 			same(t, "updated", changed, want)
@@ -189,6 +186,15 @@ func TestOpenRouterCalls(t *testing.T) {
 			same(t, "listed when it is deleted", sdk.list(new(true), nil, nil), []operations.ListData{})
 		})
 	}
+}
+
+func timeOf(t *testing.T, text string) time.Time {
+	t.Helper()
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		t.Error(err)
+	}
+	return at
 }
 
 // example is the vendor's own example of an update, to the letter.
