@@ -1,7 +1,8 @@
-// What @openrouter/sdk 1.3 does against a server: every call for keys, every
-// error that a caller can bring about, typed as the client types it, and what
-// was spent through latchkey's own API. The client decodes strictly: an answer
-// that lacks a member, or has null where that may not be, is an error.
+// What @openrouter/sdk 1.3 does against a server: every call for keys and for
+// codes, every error that a caller can bring about, typed as the client types it,
+// and the figures after money was spent through latchkey's own API. The client
+// decodes strictly: an answer that lacks a member, or has null where that may not
+// be, is an error.
 //
 // The server is at LATCHKEY_URL, and another whose database is closed at
 // LATCHKEY_CLOSED_URL; LATCHKEY_ROOT_KEY is a root key of both. What is not as it
@@ -31,7 +32,7 @@ async function native(method, path, body) {
   return answer.json();
 }
 
-const { apiKeys, credits } = client(rootKey);
+const { apiKeys, credits, oAuth } = client(rootKey);
 
 async function names(request) {
   return (await apiKeys.list(request)).data.map((k) => k.name);
@@ -157,9 +158,33 @@ for (let day; day !== today(); ) {
   assert.deepEqual(got, spent);
   assert.deepEqual(told, self(spent));
   assert.deepEqual([rest.limit, rest.limitRemaining, rest.usage], [1, 0, 0.499999]);
-  assert.deepEqual(before, { totalCredits: 0, totalUsage: 0 });
-  assert.deepEqual(after, { totalCredits: 0, totalUsage: 0.25 });
+  assert.equal(after.totalUsage.toFixed(6), (before.totalUsage + 0.25).toFixed(6));
 }
+await native("PATCH", "workspaces/default", { prepaid_micros: 100_500_000 });
+assert.equal((await credits.getCredits()).data.totalCredits, 100.5);
+
+// Codes: a key for an app, which proves that the code was issued for it.
+const app = client().oAuth;
+const callbackUrl = "https://myapp.com/auth/callback";
+const { codeChallenge, codeVerifier } = await app.createSHA256CodeChallenge();
+const issued = (await oAuth.createAuthCode({
+  requestBody: {
+    callbackUrl, codeChallenge, codeChallengeMethod: "S256",
+    limit: 100.5, usageLimitType: "monthly", expiresAt, keyLabel: "My Custom Key", workspaceId,
+  },
+})).data;
+const proof = { code: issued.id, codeVerifier, codeChallengeMethod: "S256" };
+const exchange = (more) => app.exchangeAuthCodeForAPIKey({ requestBody: { ...proof, ...more } });
+await refused(exchange({ codeChallengeMethod: "plain" }), "BadRequest", 400, "Invalid code_challenge_method");
+await refused(exchange({ codeVerifier: codeChallenge }), "Forbidden", 403, "Invalid code or code_verifier");
+const exchanged = await exchange();
+await refused(exchange(), "Forbidden", 403, "Invalid code or code_verifier");
+const [custom] = (await apiKeys.list()).data;
+assert.equal(custom.name, "My Custom Key");
+assert.equal(custom.creatorUserId, exchanged.userId);
+assert.deepEqual((await client(exchanged.key).apiKeys.getCurrentKeyMetadata()).data, self(custom));
+assert.deepEqual([custom.limit, custom.limitReset, custom.expiresAt], [100.5, "monthly", expiresAt]);
+await apiKeys.delete({ hash: custom.hash });
 
 // Pages of a hundred, the newest first; the disabled only where they are asked for.
 const expected = [whole.name];
@@ -199,6 +224,8 @@ const typed = {
   update: [400, 401, 404, 429, 500],
   delete: [401, 404, 429, 500],
   getCredits: [401, 403, 500],
+  createAuthCode: [400, 401, 403, 409, 500],
+  exchangeAuthCodeForAPIKey: [400, 403, 500],
 };
 const types = { 400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 429: "TooManyRequests" };
 
@@ -208,8 +235,8 @@ async function refusal(apiKey, operation, request, status, message) {
   let sent = 0;
   const httpClient = new HTTPClient({ fetcher: (...args) => (sent++, fetch(...args)) });
   const or = client(apiKey, { httpClient, retryConfig: undefined });
-  const call = operation === "getCredits" ? or.credits.getCredits() : or.apiKeys[operation](request);
-  await refused(call, typed[operation].includes(status) ? types[status] : "", status, message);
+  const calls = [or.apiKeys, or.credits, or.oAuth].find((calls) => operation in calls);
+  await refused(calls[operation](request), typed[operation].includes(status) ? types[status] : "", status, message);
   assert.equal(sent, 1, `${operation} was sent ${sent} times`);
 }
 
@@ -229,6 +256,7 @@ const requests = (hash) => ({
   update: { hash, requestBody: {} },
   delete: { hash },
   getCredits: undefined,
+  createAuthCode: { requestBody: { callbackUrl } },
 });
 for (const [operation, request] of Object.entries(requests(hash))) {
   await refusal(undefined, operation, request, 401, "Missing Authentication header");
@@ -261,8 +289,18 @@ const bad = [
     { name: "n", external: { user: "" } },
   ].map((requestBody) => ["create", { requestBody }]),
   ...[{ name: "" }, { limit: -1 }, { limitReset: "hourly" }].map((requestBody) => ["update", { hash, requestBody }]),
+  ...[
+    { callbackUrl: "" },
+    { callbackUrl: "/callback" },
+    { callbackUrl, limit: -1 },
+    { callbackUrl, codeChallenge: "short" },
+    { callbackUrl, codeChallenge, codeChallengeMethod: "S512" },
+  ].map((requestBody) => ["createAuthCode", { requestBody }]),
 ];
 for (const [operation, request] of bad) await refusal(rootKey, operation, request, 400, "Invalid request parameters");
+const code = "0".repeat(32);
+await refusal(undefined, "exchangeAuthCodeForAPIKey", { requestBody: { code } }, 403, "Invalid code or code_verifier");
+await refusal(undefined, "exchangeAuthCodeForAPIKey", { requestBody: { code, codeChallengeMethod: "S512" } }, 400, "Invalid code_challenge_method");
 const long = { name: "n".repeat(1 << 17) };
 await refusal(rootKey, "create", { requestBody: long }, 413);
 await refusal(rootKey, "update", { hash, requestBody: long }, 413);

@@ -24,25 +24,29 @@ import (
 type call func(context.Context, *openrouter.OpenRouter) error
 
 const (
-	current = "GetCurrentKeyMetadata"
-	list    = "List"
-	create  = "Create"
-	get     = "Get"
-	update  = "Update"
-	remove  = "Delete"
-	credits = "GetCredits"
+	current  = "GetCurrentKeyMetadata"
+	list     = "List"
+	create   = "Create"
+	get      = "Get"
+	update   = "Update"
+	remove   = "Delete"
+	credits  = "GetCredits"
+	issue    = "CreateAuthCode"
+	exchange = "ExchangeAuthCodeForAPIKey"
 )
 
 // typed says for which statuses a call has an error of its own type; all others
 // are an APIError.
 var typed = map[string][]int{
-	current: {401, 500},
-	list:    {401, 429, 500},
-	create:  {400, 401, 403, 429, 500},
-	get:     {401, 404, 429, 500},
-	update:  {400, 401, 404, 429, 500},
-	remove:  {401, 404, 429, 500},
-	credits: {401, 403, 500},
+	current:  {401, 500},
+	list:     {401, 429, 500},
+	create:   {400, 401, 403, 429, 500},
+	get:      {401, 404, 429, 500},
+	update:   {400, 401, 404, 429, 500},
+	remove:   {401, 404, 429, 500},
+	credits:  {401, 403, 500},
+	issue:    {400, 401, 403, 409, 500},
+	exchange: {400, 403, 500},
 }
 
 // types are the errors that have one of their own: status → its name.
@@ -54,7 +58,8 @@ var types = map[int]string{
 	429: "TooManyRequestsResponseError",
 }
 
-// calls returns every call for keys, where needed to one of that hash.
+// calls returns every call that needs a key, where it is to one to that of the
+// hash.
 func calls(hash string) map[string]call {
 	return map[string]call{
 		current: func(ctx context.Context, c *openrouter.OpenRouter) error {
@@ -76,6 +81,7 @@ func calls(hash string) map[string]call {
 			_, err := c.Credits.GetCredits(ctx)
 			return err
 		},
+		issue: issuing(operations.CreateAuthKeysCodeRequest{CallbackURL: callback}),
 	}
 }
 
@@ -158,7 +164,12 @@ func refusals(t *testing.T, s *site) []refusal {
 		all = append(all, refusal{name, of, rootKey, call, 400, "Invalid request parameters"})
 	}
 	long := strings.Repeat("n", 1<<17)
+	guess := operations.ExchangeAuthCodeForAPIKeyRequest{Code: strings.Repeat("0", 32)}
+	hashed := guess
+	hashed.CodeChallengeMethod = some(operations.ExchangeAuthCodeForAPIKeyCodeChallengeMethod("S512"))
 	return append(all,
+		refusal{"an unknown code", exchange, "", exchanging(guess), 403, "Invalid code or code_verifier"},
+		refusal{"an unknown method", exchange, "", exchanging(hashed), 400, "Invalid code_challenge_method"},
 		refusal{"too long", create, rootKey, creating(operations.CreateKeysRequest{Name: long}), 413, ""},
 		refusal{"too long", update, rootKey, updating(k.Hash, operations.UpdateKeysRequestBody{Name: &long}), 413, ""})
 }
@@ -169,6 +180,10 @@ func badRequests(hash string) map[string]call {
 	bad := map[string]call{
 		list + " from before the first": listing(some(int64(-1)), nil),
 		list + " of no workspace":       listing(nil, new("home")),
+		issue + " for nobody":           issuing(operations.CreateAuthKeysCodeRequest{}),
+		issue + " for a path":           issuing(operations.CreateAuthKeysCodeRequest{CallbackURL: "/callback"}),
+		issue + " below zero":           issuing(operations.CreateAuthKeysCodeRequest{CallbackURL: callback, Limit: new(-1.0)}),
+		issue + " by a short challenge": issuing(operations.CreateAuthKeysCodeRequest{CallbackURL: callback, CodeChallenge: new("short")}),
 	}
 	for what, req := range map[string]operations.CreateKeysRequest{
 		"without a name":          {},
