@@ -97,7 +97,7 @@ func (d *Dialect) issueCode(w http.ResponseWriter, r *http.Request, c *httpapi.C
 	if err != nil {
 		return codeFaults(err)
 	}
-	return succeed(w, authCode{ID: code.Reveal(), CreatedAt: made.CreatedAt.UTC().Format(timeForm)})
+	return succeed(w, authCode{ID: code.Reveal(), CreatedAt: moment(made.CreatedAt)})
 }
 
 // codeNames is to the faults of a code what wireNames is to those of a key.

@@ -68,14 +68,14 @@ func keyOf(k *keys.Key, ws *keys.Workspace, now time.Time) key {
 		Name: k.Name, Label: label(k), Disabled: !k.Enabled,
 		Limit: t.limit, LimitRemaining: remaining(k.Money, now), LimitReset: orNull(string(t.reset)), IncludeBYOKInLimit: t.countsBYOK,
 		figures:   figuresOf(k.Money),
-		CreatedAt: k.CreatedAt.UTC().Format(timeForm), ExpiresAt: stamp(k.ExpiresAt),
+		CreatedAt: moment(k.CreatedAt), ExpiresAt: stamp(k.ExpiresAt),
 		CreatorUserID: creator(k), WorkspaceID: ws.UUID, ExternalUser: orNull(k.Owner.ExternalID),
 	}
 	if s := k.Newest(); s != nil {
 		out.Hash = s.Hash.Hex()
 	}
 	if k.Version > 1 {
-		out.UpdatedAt = stamp(k.UpdatedAt)
+		out.UpdatedAt = new(moment(k.UpdatedAt))
 	}
 	return out
 }
@@ -100,15 +100,16 @@ func creator(k *keys.Key) *string {
 	return orNull(k.CreatedBy.ID)
 }
 
-// timeForm is RFC 3339 in UTC, with a fraction where there is one.
-const timeForm = "2006-01-02T15:04:05.999Z"
+// moment returns a time at which something happened. All are equally long, so
+// that they can be sorted as texts.
+func moment(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 // stamp returns a time as it is answered, nil for none.
 func stamp(t time.Time) *string {
 	if t.IsZero() {
 		return nil
 	}
-	text := t.UTC().Format(timeForm)
+	text := t.UTC().Format("2006-01-02T15:04:05.999Z")
 	return &text
 }
 
