@@ -165,7 +165,11 @@ func (c document[T]) Scan(src any) error {
 	if s == "" || s == "null" {
 		return nil
 	}
-	return json.Unmarshal([]byte(s), c.to, documents)
+	if err := json.Unmarshal([]byte(s), c.to, documents); err != nil {
+		// Not %w: a document that ends too early is no connection that does.
+		return fmt.Errorf("read a document: %v", err)
+	}
+	return nil
 }
 
 // The columns' own forms of the core's types. Where the fields are the same, a

@@ -55,6 +55,14 @@ func TestFailures(t *testing.T) {
 			if got, err := s.Workspace(t.Context(), ws.ID); err != nil || got != ws {
 				t.Errorf("after all that the workspace is %+v, %v", got, err)
 			}
+			for _, doc := range []string{"{", "[", `{"a":1`, "x"} { // some end too early, as connections do
+				if err := run(`UPDATE keyspaces SET policy = $1`, doc); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := s.Keyspace(t.Context(), ws.ID, keys.DefaultKeyspace); err == nil || keys.AsError(err).Code != keys.Internal {
+					t.Errorf("a keyspace whose policy is %q: %v, want code %s", doc, err, keys.Internal)
+				}
+			}
 		})
 	}
 }
