@@ -96,6 +96,7 @@ var testModules = []string{
 var e2eDependencies = map[string]string{
 	"github.com/OpenRouterTeam/go-sdk": "the vendor's own client, in tests",
 	"latchkey":                         "this module, in tests",
+	"modernc.org/sqlite":               "the engine, to damage its file in tests",
 }
 
 // A source is one Go file of ours, whichever module it belongs to.

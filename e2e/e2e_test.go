@@ -69,6 +69,7 @@ func lastLine(out []byte) []byte {
 // A site is a server of a test's own.
 type site struct {
 	url   string
+	dir   string       // where its data is
 	asked atomic.Int64 // requests until now
 	close func() error // the server's parts, but not its listener
 }
@@ -82,7 +83,7 @@ func start(t *testing.T, clock func() time.Time) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := &site{close: sync.OnceValue(s.Close)}
+	at := &site{dir: cfg.DataDir, close: sync.OnceValue(s.Close)}
 	listening := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		at.asked.Add(1)
 		s.Handler.ServeHTTP(w, r)
@@ -120,8 +121,10 @@ func TestJavaScript(t *testing.T) {
 			if err := closed.close(); err != nil {
 				t.Fatal(err)
 			}
+			spoilt := damaged(t)
 			node := exec.CommandContext(ctx, "node", program)
-			node.Env = append(os.Environ(), "LATCHKEY_URL="+start(t, nil).url, "LATCHKEY_CLOSED_URL="+closed.url, "LATCHKEY_ROOT_KEY="+rootKey)
+			node.Env = append(os.Environ(), "LATCHKEY_URL="+start(t, nil).url, "LATCHKEY_CLOSED_URL="+closed.url, "LATCHKEY_ROOT_KEY="+rootKey,
+				"LATCHKEY_DAMAGED_URL="+spoilt.url, "LATCHKEY_DAMAGED_HASH="+spoilt.hash, "LATCHKEY_DAMAGED_KEY="+spoilt.key, "LATCHKEY_DAMAGED_CODE="+spoilt.code)
 			out, err := node.CombinedOutput()
 			if _, failed := errors.AsType[*exec.ExitError](err); failed {
 				t.Fatalf("it ended with an error:\n%s", out)

@@ -7,6 +7,7 @@ ignore ./node_modules
 require (
 	github.com/OpenRouterTeam/go-sdk v0.5.0
 	latchkey v0.0.0
+	modernc.org/sqlite v1.60.1
 )
 
 require (
@@ -38,7 +39,6 @@ require (
 	modernc.org/libc v1.77.1 // indirect
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.12.1 // indirect
-	modernc.org/sqlite v1.60.1 // indirect
 )
 
 replace latchkey => ../

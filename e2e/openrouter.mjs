@@ -4,8 +4,10 @@
 // decodes strictly: an answer that lacks a member, or has null where that may not
 // be, is an error.
 //
-// The server is at LATCHKEY_URL, and another whose database is closed at
-// LATCHKEY_CLOSED_URL; LATCHKEY_ROOT_KEY is a root key of both. What is not as it
+// The server is at LATCHKEY_URL, another whose database is closed at
+// LATCHKEY_CLOSED_URL, and one that cannot read what it has kept at
+// LATCHKEY_DAMAGED_URL: a key with its hash, and a code. LATCHKEY_ROOT_KEY is a
+// root key of all. What is not as it
 // should be ends the program with an error.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -227,7 +229,7 @@ const typed = {
   createAuthCode: [400, 401, 403, 409, 500],
   exchangeAuthCodeForAPIKey: [400, 403, 500],
 };
-const types = { 400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 429: "TooManyRequests" };
+const types = { 400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 429: "TooManyRequests", 500: "InternalServer" };
 
 // refusal checks that an operation is refused as it says, and that a client which
 // tries again for an hour does not: it sends one request.
@@ -304,6 +306,19 @@ await refusal(undefined, "exchangeAuthCodeForAPIKey", { requestBody: { code, cod
 const long = { name: "n".repeat(1 << 17) };
 await refusal(rootKey, "create", { requestBody: long }, 413);
 await refusal(rootKey, "update", { hash, requestBody: long }, 413);
+
+// A server that has a fault.
+const { LATCHKEY_DAMAGED_URL, LATCHKEY_DAMAGED_HASH, LATCHKEY_DAMAGED_KEY, LATCHKEY_DAMAGED_CODE } = process.env;
+const spoilt = {
+  ...requests(LATCHKEY_DAMAGED_HASH),
+  exchangeAuthCodeForAPIKey: { requestBody: { code: LATCHKEY_DAMAGED_CODE } },
+};
+for (const [operation, request] of Object.entries(spoilt)) {
+  const key = operation === "getCurrentKeyMetadata" ? LATCHKEY_DAMAGED_KEY : rootKey;
+  const or = client(key, { serverURL: `${LATCHKEY_DAMAGED_URL}/api/v1` });
+  const calls = [or.apiKeys, or.credits, or.oAuth].find((calls) => operation in calls);
+  await refused(calls[operation](request), types[500], 500, "Internal Server Error");
+}
 
 // A server that cannot answer now is the only error that is tried again.
 const closed = process.env.LATCHKEY_CLOSED_URL;

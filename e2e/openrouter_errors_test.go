@@ -56,6 +56,7 @@ var types = map[int]string{
 	403: "ForbiddenResponseError",
 	404: "NotFoundResponseError",
 	429: "TooManyRequestsResponseError",
+	500: "InternalServerResponseError",
 }
 
 // calls returns every call that needs a key, where it is to one to that of the
