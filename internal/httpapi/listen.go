@@ -10,8 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"runtime/debug"
 	"strings"
 	"time"
 )
@@ -42,17 +40,6 @@ func NewServer(h http.Handler) *http.Server {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          errorLog(slog.Default()),
-	}
-}
-
-// TuneRuntime lets the heap grow to five times what is live before it is
-// collected, which is worth 5 to 10 % of throughput: a verification allocates
-// little, and the live heap is small. GOGC, where the operator has set it, is
-// left alone, and a GOMEMLIMIT still holds, since the collector runs more often
-// as the heap comes near it, whatever the percentage says.
-func TuneRuntime() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
 	}
 }
 
