@@ -127,8 +127,11 @@ func readExpiry(at *httpapi.Maybe[string], faults *keys.Faults) time.Time {
 		return time.Time{}
 	}
 	t, ok := parseTime(*text)
-	if !ok {
+	switch {
+	case !ok:
 		faults.Add("expires_at", "must be a time in UTC with seconds, such as 2027-12-31T23:59:59Z")
+	case t.Year() < 1970: // Go's zero time among them, which elsewhere says never
+		faults.Add("expires_at", "is in the past")
 	}
 	return t
 }
