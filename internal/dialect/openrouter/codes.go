@@ -33,6 +33,8 @@ func (b *codeBody) newCode() keys.NewCode {
 		if nc.Method = keys.ChallengeMethod(*m); nc.Method == keys.NoChallenge {
 			nc.Faults.Add("code_challenge_method", `must be "S256", "plain" or null`)
 		}
+	} else if b.CodeChallenge.Pointer() != nil {
+		nc.Method = keys.PlainMethod // an empty challenge is a bad one, and not none
 	}
 
 	// 2. The key.
@@ -47,7 +49,7 @@ func (b *codeBody) newCode() keys.NewCode {
 	nc.Extra = s.Extra
 	nc.ExpiresAt = readExpiry(&b.ExpiresAt, &nc.Faults)
 	nc.Name = b.name()
-	if n := len([]rune(nc.Name)); b.KeyLabel.Given && (n < 1 || n > maxKeyLabel) {
+	if n := len([]rune(nc.Name)); b.KeyLabel.Pointer() != nil && (n < 1 || n > maxKeyLabel) {
 		nc.Faults.Add("name", "must be 1 to %d characters", maxKeyLabel)
 	}
 	checkWorkspace(&b.WorkspaceID, &nc.Faults)
