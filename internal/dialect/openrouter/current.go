@@ -70,7 +70,7 @@ func (d *Dialect) currentKey(w http.ResponseWriter, r *http.Request, c *httpapi.
 	t := termsOf(&k)
 	return succeed(w, current{
 		Label: label(&k), Limit: t.limit, LimitRemaining: remaining(k.Money, v.At), LimitReset: orNull(string(t.reset)),
-		IncludeBYOKInLimit: t.countsBYOK, figures: figuresOf(k.Money),
+		IncludeBYOKInLimit: t.countsBYOK, figures: figuresOf(k.Money, v.At),
 		IsManagementKey: k.Root, IsProvisioningKey: k.Root, CreatorUserID: creator(&k), ExpiresAt: stamp(k.ExpiresAt),
 		RateLimit: noRateLimit, WorkspaceID: v.Record.Workspace.UUID, AllowedDataRegions: anywhere, FreeModelDailyRequests: noFreeRequests,
 	})

@@ -174,6 +174,20 @@ func TestTimes(t *testing.T) {
 	}
 }
 
+// TestOneMoment shows a key that was read at the end of a Sunday, on the Monday:
+// what was spent and what is left are of the same windows.
+func TestOneMoment(t *testing.T) {
+	read := time.Date(2026, 11, 22, 23, 59, 59, 999e6, time.UTC)
+	sums := keys.Sums{Total: 10, Day: 10, Week: 10, Month: 10}
+	k := keys.Key{Money: &keys.Money{Budget: &keys.Budget{Limit: 100, Reset: keys.ResetDaily}, Spent: keys.Spending{Own: sums, BYOK: sums, At: read}}}
+	for now, want := range map[time.Time]usd{read: 10, read.Add(time.Millisecond): 0} {
+		got := keyOf(&k, &keys.Workspace{}, now)
+		if got.UsageDaily != want || got.UsageWeekly != want || got.BYOKUsageDaily != want || *got.LimitRemaining != 100-want || got.Usage != 10 || got.UsageMonthly != 10 {
+			t.Errorf("at %s: %+v with %d left, want %d spent", now, got.figures, *got.LimitRemaining, want)
+		}
+	}
+}
+
 func TestParseList(t *testing.T) {
 	for query, want := range map[string]struct {
 		offset    int

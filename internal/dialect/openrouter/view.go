@@ -40,12 +40,12 @@ type figures struct {
 	BYOKUsageMonthly usd `json:"byok_usage_monthly"`
 }
 
-// figuresOf returns what was spent, of money as it is now.
-func figuresOf(m *keys.Money) figures {
+// figuresOf returns what was spent, in the same windows as [remaining].
+func figuresOf(m *keys.Money, now time.Time) figures {
 	if m == nil {
 		return figures{}
 	}
-	s := &m.Spent
+	s := m.Spent.AsOf(now)
 	return figures{
 		usd(s.Own.Total), usd(s.Own.Day), usd(s.Own.Week), usd(s.Own.Month),
 		usd(s.BYOK.Total), usd(s.BYOK.Day), usd(s.BYOK.Week), usd(s.BYOK.Month),
@@ -67,7 +67,7 @@ func keyOf(k *keys.Key, ws *keys.Workspace, now time.Time) key {
 	out := key{
 		Name: k.Name, Label: label(k), Disabled: !k.Enabled,
 		Limit: t.limit, LimitRemaining: remaining(k.Money, now), LimitReset: orNull(string(t.reset)), IncludeBYOKInLimit: t.countsBYOK,
-		figures:   figuresOf(k.Money),
+		figures:   figuresOf(k.Money, now),
 		CreatedAt: moment(k.CreatedAt), ExpiresAt: stamp(k.ExpiresAt),
 		CreatorUserID: creator(k), WorkspaceID: ws.UUID, ExternalUser: orNull(k.Owner.ExternalID),
 	}
