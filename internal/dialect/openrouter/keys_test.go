@@ -97,6 +97,8 @@ func TestOutage(t *testing.T) {
 		{"PATCH", "/api/v1/keys/" + k.Hash, rootKey, `{}`},
 		{"DELETE", "/api/v1/keys/" + k.Hash, rootKey, ""},
 		{"GET", "/api/v1/credits", rootKey, ""},
+		{"POST", "/api/v1/auth/keys/code", rootKey, `{"callback_url":"https://app.example"}`},
+		{"POST", "/api/v1/auth/keys", "", `{"code":"any"}`},
 	} {
 		w := s.call(c.method, c.path, c.bearer, c.body)
 		checkAnswer(t, c.method+" "+c.path, w)
