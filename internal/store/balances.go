@@ -30,6 +30,9 @@ type balances struct {
 	next   *spending  // what the next commit will carry
 	closed bool
 
+	ending chan struct{} // closed when the transaction that ends accounts is over; nil: none does
+	ended  int64         // transactions that have
+
 	wake chan struct{} // holds a token while something waits for a commit
 
 	// For the one writer alone.
@@ -235,17 +238,9 @@ func (b *balances) lock(ctx context.Context, shard *balanceShard, id string, cha
 		}
 		if a == nil || a.held == nil {
 			shard.mu.Unlock()
-			var read balance
-			err := b.store.reads.with(ctx, func(q *session) (err error) {
-				read, err = q.balance(id)
-				return err
-			})
-			if err != nil {
+			if err := b.load(ctx, shard, id); err != nil {
 				return nil, err
 			}
-			shard.mu.Lock()
-			b.put(shard, id, read)
-			shard.mu.Unlock()
 			continue
 		}
 		held := a.held
@@ -267,12 +262,23 @@ func (b *balances) put(shard *balanceShard, id string, read balance) *account {
 		shard.accounts[id] = a
 		b.raise(read.rev)
 	} else if a.doubtful && a.held == nil {
-		// The row has what the holder made of it, or what the journal goes beyond.
-		if a.doubtful = false; read.Account == (keys.Account{}) || read.rev > a.committed.rev {
+		if a.doubtful = false; read.settles(a.committed) {
 			a.now, a.committed = read, read
 		}
 	}
 	return a
+}
+
+// settles reports whether what the rows say of an account is what its holder
+// made of it, and not what was committed before, beyond which the journal may
+// go. There is no row to number what lost the last of its parts, and none yet of
+// an account that has done nothing but spend: that keeps what it has spent.
+func (b balance) settles(committed balance) bool {
+	if b.gone || b.rev > committed.rev {
+		return true
+	}
+	m := committed.Money
+	return b.Account == (keys.Account{}) && (m == nil || m.Spent == (keys.Spending{}) && len(m.Held) == 0)
 }
 
 // balance reads an account's rows, and whether a key has it.

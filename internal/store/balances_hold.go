@@ -92,6 +92,7 @@ func (b *balances) settle(holds []held, committed bool) {
 
 // release lets go the accounts that a transaction has held.
 func (b *balances) release(holds []held) {
+	b.endEnding()
 	for _, h := range holds {
 		shard := b.shard(h.account.id)
 		shard.mu.Lock()
@@ -116,52 +117,9 @@ func (t *txn) accountOf(id string) (keys.Account, error) {
 	return cloneAccount(a.state().Account), nil
 }
 
-// closeAccounts ends the accounts of some keys that go, which no other key has,
-// and adds to their workspace what they have spent. The keys are those k that a
-// condition selects, of which value is the argument; they are there still.
-func (t *txn) closeAccounts(workspaceID, where, value string) error {
-	var sum spentSum
-	err := t.eachSpent(where, []any{value}, func(id string, spent spentSum) error {
-		if t.spends(id) {
-			a, err := t.hold(id)
-			if err != nil {
-				return err
-			}
-			if m := a.state().Money; m != nil {
-				spent = spentSum{m.Spent.Own.Total, m.Spent.BYOK.Total}
-			}
-			t.balances.turn(a, balance{gone: true})
-		}
-		sum.add(spent)
-		return nil
-	})
-	for _, table := range []string{"credits", "money"} {
-		if err == nil {
-			_, err = t.exec(`DELETE FROM `+table+` WHERE account_id IN (SELECT k.account_id FROM keys k WHERE `+where+`)`, value)
-		}
-	}
-	if err != nil || sum == (spentSum{}) {
-		return err
-	}
-	return t.keepSpent(workspaceID, sum)
-}
-
 // spends reports whether an account is in memory, where it may have what its
 // rows have not yet.
 func (t *txn) spends(id string) bool { return t.balances != nil && t.balances.has(id) }
-
-// closed reports whether memory has it that no key has an account, which the
-// transaction holds.
-func (t *txn) closed(id string) bool {
-	if t.balances == nil {
-		return false
-	}
-	shard := t.balances.shard(id)
-	shard.mu.Lock()
-	defer shard.mu.Unlock()
-	a := shard.accounts[id]
-	return a != nil && a.state().gone
-}
 
 // has reports whether an account is in memory.
 func (b *balances) has(id string) bool {

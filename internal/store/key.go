@@ -150,11 +150,6 @@ func (s *Store) DeleteKey(ctx context.Context, workspaceID, keyID string, check 
 		if err := check(&k); err != nil {
 			return refusal{err}
 		}
-		if t.balances != nil { // so that nobody brings it to memory meanwhile, and spends from it there
-			if _, err := t.hold(was.AccountID); err != nil {
-				return err
-			}
-		}
 		err = t.closeAccounts(workspaceID, `k.id = $1 AND NOT EXISTS (SELECT 1 FROM keys o WHERE o.account_id = k.account_id AND o.id <> $1)`, keyID)
 		if err != nil {
 			return err
@@ -192,10 +187,10 @@ func (t *txn) lockKey(workspaceID, keyID string) (keys.Key, error) {
 		}
 	}
 	k, err := t.key(workspaceID, keyID)
-	if err != nil || k.Credits == nil && k.Money == nil && !t.spends(k.AccountID) {
+	if err != nil || t.balances == nil {
 		return k, err
 	}
-	a, err := t.accountOf(k.AccountID)
+	a, err := t.accountOf(k.AccountID) // held, though it may have nothing: somebody could spend meanwhile
 	k.Credits, k.Money = a.Credits, a.Money
 	return k, err
 }
