@@ -142,7 +142,11 @@ func (q *session) code(where string, args ...any) (keys.OneTimeCode, error) {
 func (s *Store) RedeemCode(ctx context.Context, workspaceID, id string, redeem func(*keys.OneTimeCode) (*keys.Key, error), ev keys.Event) error {
 	var k, out *keys.Key
 	err := s.write(ctx, func(t *txn) error {
-		// 1. The code, which nobody else can have any more.
+		// 1. The code, which nobody else can have any more, in the order in which
+		// all that it belongs to would be deleted.
+		if err := t.keepHome(workspaceID, id); err != nil {
+			return err
+		}
 		c, err := t.code(`workspace_id = $1 AND id = $2`+t.engine.forUpdate, workspaceID, id)
 		if err != nil {
 			return err
@@ -167,6 +171,18 @@ func (s *Store) RedeemCode(ctx context.Context, workspaceID, id string, redeem f
 	if err == nil {
 		*k = *out
 	}
+	return err
+}
+
+// keepHome keeps the workspace and the keyspace of a code from being deleted.
+func (t *txn) keepHome(workspaceID, id string) error {
+	if t.engine.keep == "" {
+		return nil
+	}
+	if err := t.keepWorkspace(workspaceID); err != nil {
+		return err
+	}
+	_, err := t.exec(`SELECT 1 FROM keyspaces WHERE id = (SELECT keyspace_id FROM codes WHERE workspace_id = $1 AND id = $2)`+t.engine.keep, workspaceID, id)
 	return err
 }
 

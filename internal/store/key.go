@@ -176,12 +176,12 @@ func (s *Store) Key(ctx context.Context, workspaceID, keyID string) (k keys.Key,
 // ends.
 func (t *txn) lockKey(workspaceID, keyID string) (keys.Key, error) {
 	if t.engine.forUpdate != "" {
-		var id string
-		err := t.row(`SELECT id FROM keys WHERE workspace_id = $1 AND id = $2`+t.engine.forUpdate, []any{workspaceID, keyID}, text{&id})
-		if err != nil {
-			return keys.Key{}, found(err, "key")
+		if err := t.keepWorkspace(workspaceID); err != nil {
+			return keys.Key{}, err
 		}
-		_, err = t.exec(`SELECT 1 FROM keys WHERE account_id = (SELECT account_id FROM keys WHERE id = $1)`+t.engine.forUpdate, keyID)
+		// All keys of an account, in one order, since each stands for it.
+		_, err := t.exec(`SELECT 1 FROM keys WHERE account_id = (SELECT account_id FROM keys WHERE workspace_id = $1 AND id = $2)
+			ORDER BY id`+t.engine.forUpdate, workspaceID, keyID)
 		if err != nil {
 			return keys.Key{}, err
 		}

@@ -111,6 +111,9 @@ func (s *Store) Keyspaces(ctx context.Context, workspaceID string, p keys.Page) 
 // DeleteKeyspace implements [keys.KeyspaceStore].
 func (s *Store) DeleteKeyspace(ctx context.Context, workspaceID, ref string, check func(*keys.Keyspace) error, ev keys.Event) error {
 	return s.write(ctx, func(t *txn) error {
+		if err := t.keepWorkspace(workspaceID); err != nil {
+			return err
+		}
 		ks, err := t.keyspace(workspaceID, ref, t.engine.forUpdate)
 		if err != nil {
 			return err
@@ -133,6 +136,11 @@ func (s *Store) DeleteKeyspace(ctx context.Context, workspaceID, ref string, che
 // deleteKeys deletes all keys that a column of theirs selects, with the credits
 // that no other key has.
 func (t *txn) deleteKeys(workspaceID, column, value string) error {
+	if t.engine.forUpdate != "" { // so that nobody spends with them meanwhile
+		if _, err := t.exec(`SELECT 1 FROM keys WHERE `+column+` = $1 ORDER BY id`+t.engine.forUpdate, value); err != nil {
+			return err
+		}
+	}
 	err := t.closeAccounts(workspaceID, `k.`+column+` = $1
 		AND NOT EXISTS (SELECT 1 FROM keys o WHERE o.account_id = k.account_id AND (o.`+column+` IS NULL OR o.`+column+` <> $1))`, value)
 	if err == nil {

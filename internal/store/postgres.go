@@ -16,12 +16,14 @@ import (
 )
 
 var postgres = engine{
-	dialect:    goose.DialectPostgres,
-	beginRead:  "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-	beginWrite: "BEGIN",
-	forUpdate:  " FOR UPDATE",
-	keepK:      " FOR KEY SHARE OF k",
-	classify:   classifyPostgres,
+	dialect:     goose.DialectPostgres,
+	beginRead:   "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+	beginWrite:  "BEGIN",
+	forUpdate:   " FOR UPDATE",
+	forSettings: " FOR NO KEY UPDATE",
+	keep:        " FOR KEY SHARE",
+	keepK:       " FOR KEY SHARE OF k",
+	classify:    classifyPostgres,
 }
 
 const (

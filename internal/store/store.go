@@ -42,9 +42,14 @@ type engine struct {
 	dialect    goose.Dialect
 	beginRead  string // begins a transaction that reads as of one moment
 	beginWrite string
-	forUpdate  string // after a SELECT: locks what it finds
-	keepK      string // after a SELECT: keeps the rows of k from being deleted
 	classify   func(error) failure
+
+	// After a SELECT. What is kept from being deleted can be referred to by others,
+	// and so can what is locked for its settings.
+	forUpdate   string // locks what it finds
+	forSettings string // locks it, and lets others refer to it
+	keep        string // keeps it from being deleted
+	keepK       string // keeps the rows of k from being deleted
 }
 
 // readers hand out sessions for reading.

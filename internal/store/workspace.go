@@ -167,6 +167,17 @@ func (s *Store) Workspaces(ctx context.Context, path string, p keys.Page) (out [
 	return out, err
 }
 
+// keepWorkspace keeps a workspace from being deleted. Whoever locks what it holds
+// and then needs the workspace, be it to refer to it, asks for that first: that is
+// the order in which a deletion of it goes.
+func (t *txn) keepWorkspace(id string) error {
+	if t.engine.keep == "" {
+		return nil
+	}
+	_, err := t.exec(`SELECT 1 FROM workspaces WHERE id = $1`+t.engine.keep, id)
+	return err
+}
+
 // DeleteWorkspace implements [keys.WorkspaceTree].
 func (s *Store) DeleteWorkspace(ctx context.Context, id string, check func(*keys.Workspace) error, ev keys.Event) error {
 	return s.write(ctx, func(t *txn) error {
