@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"latchkey/internal/keys"
+	"latchkey/internal/token"
 )
 
 // purse inserts a key with a budget for each day.
@@ -240,31 +241,79 @@ func moneyTotal(h *home, l keys.Ledger) {
 	h.code(err, keys.NotFound)
 }
 
-// moneyTotalAtOnce deletes a key with which others spend: what was moved is in
-// the total, and nothing else.
+// moneyTotalAtOnce lets keys go with which others spend: what was moved is in the
+// total, and nothing else, and whoever looks meanwhile finds no less than that.
 func moneyTotalAtOnce(h *home, l keys.Ledger) {
-	for range 10 {
-		before, _, err := h.s.Spent(h.Context(), h.ws.ID)
-		h.ok(err)
-		k := h.insert(h.bareKey())
-		var moved atomic.Int64
-		atOnce(5, func(i int) {
+	for name, delete := range map[string]func(k keys.Key) error{
+		"key": func(k keys.Key) error {
+			return h.s.DeleteKey(h.Context(), h.ws.ID, k.ID, func(*keys.Key) error { return nil }, h.event("key.delete"))
+		},
+		"keyspace": func(k keys.Key) error {
+			return h.s.DeleteKeyspace(h.Context(), h.ws.ID, k.KeyspaceID, func(*keys.Keyspace) error { return nil }, h.event("keyspace.delete"))
+		},
+	} {
+		for range 20 {
+			ks := h.newKeyspace(token.NewID("x")[2:])
+			h.ok(h.s.InsertKeyspace(h.Context(), &ks, h.event("keyspace.create")))
+			k := h.bareKey()
+			k.KeyspaceID = ks.ID
+			k = h.insert(k)
+			before, _, err := h.s.Spent(h.Context(), h.ws.ID)
+			h.ok(err)
+			var moved, over atomic.Int64
+			atOnce(5, func(i int) {
+				switch i {
+				case 0:
+					defer over.Add(1)
+					if err := delete(k); err != nil {
+						h.Error(err)
+					}
+				case 1:
+					for over.Load() == 0 {
+						least := moved.Load()
+						got, _, err := h.s.Spent(h.Context(), h.ws.ID)
+						if err != nil || got-before < least {
+							h.Errorf("while a %s goes, %d were spent, %v; want %d or more", name, got-before, err, least)
+						}
+					}
+				default:
+					for range 20 {
+						if _, n, err := l.Spend(h.Context(), k.AccountID, 1, keys.SpendOwn, now); err == nil {
+							moved.Add(n)
+						}
+					}
+				}
+			})
+			after, _, err := h.s.Spent(h.Context(), h.ws.ID)
+			h.ok(err)
+			h.equal("what was spent while a "+name+" went", after-before, moved.Load())
+		}
+	}
+}
+
+// heirAtOnce adds a key that takes another's place while that goes: either it has
+// what the other had, or what it brings itself.
+func heirAtOnce(h *home, l keys.Ledger) {
+	for range 20 {
+		k := h.account(&keys.Credits{Remaining: 10, RefilledAt: now})
+		heir := h.bareKey()
+		heir.AccountID, heir.Credits = k.AccountID, &keys.Credits{Remaining: 3, RefilledAt: now}
+		atOnce(2, func(i int) {
+			var err error
 			if i == 0 {
-				err := h.s.DeleteKey(h.Context(), h.ws.ID, k.ID, func(*keys.Key) error { return nil }, h.event("key.delete"))
-				if err != nil {
-					h.Error(err)
-				}
-				return
+				err = h.s.InsertKey(h.Context(), &heir, h.event("key.create"))
+			} else {
+				err = h.s.DeleteKey(h.Context(), h.ws.ID, k.ID, func(*keys.Key) error { return nil }, h.event("key.delete"))
 			}
-			for range 20 {
-				if _, n, err := l.Spend(h.Context(), k.AccountID, 1, keys.SpendOwn, now); err == nil {
-					moved.Add(n)
-				}
+			if err != nil {
+				h.Error(err)
 			}
 		})
-		after, _, err := h.s.Spent(h.Context(), h.ws.ID)
-		h.ok(err)
-		h.equal("what was spent while the key was deleted", after-before, moved.Load())
+		if n := heir.Credits.Remaining; n != 10 && n != 3 {
+			h.Errorf("the heir has %d credits, want 10 or 3", n)
+		}
+		h.equal("the heir's credits", h.key(heir.ID).Credits, heir.Credits)
+		h.spent(l, heir, 1, now, heir.Credits.Remaining-1, true)
 	}
 }
 

@@ -71,7 +71,8 @@ type account struct {
 type balance struct {
 	keys.Account
 	rev  int64
-	gone bool // no key has the account
+	gone bool     // no key has the account
+	last spentSum // where it is gone: what was spent from it, if that is known
 }
 
 // A spending is what one commit carries to the disk.
@@ -207,11 +208,11 @@ func (b *balances) look(ctx context.Context, id string, now time.Time) (keys.Acc
 }
 
 // seen is the state that those who only look are shown; the shard is locked.
-func (b *balances) seen(a *account) balance {
+func (b *balances) seen(a *account) *balance {
 	if b.relaxed > 0 {
-		return a.now
+		return &a.now
 	}
-	return a.committed
+	return &a.committed
 }
 
 // shown returns an account as those who only look are shown it; nothing where it

@@ -16,10 +16,9 @@ func (t *txn) closeAccounts(workspaceID, where, value string) error {
 			if err != nil {
 				return err
 			}
-			if m := a.state().Money; m != nil {
-				spent = spentSum{m.Spent.Own.Total, m.Spent.BYOK.Total}
-			}
-			t.balances.turn(a, balance{gone: true})
+			had := a.state()
+			spent = had.spent(spent)
+			t.balances.turn(a, balance{gone: true, last: spent})
 		}
 		sum.add(spent)
 		return nil

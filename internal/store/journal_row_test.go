@@ -14,7 +14,7 @@ import (
 
 // entryOf is one of the journal.
 func entryOf(id string, rev, remaining int64) []byte {
-	return appendEntry(nil, id, balance{keys.Account{Credits: &keys.Credits{Remaining: remaining}}, rev, false})
+	return appendEntry(nil, id, balance{Account: keys.Account{Credits: &keys.Credits{Remaining: remaining}}, rev: rev})
 }
 
 // sealed is a row with some entries, and bare one as it was before there were
@@ -98,7 +98,7 @@ func TestDamagedRow(t *testing.T) {
 		{Credits: &keys.Credits{Remaining: 900}},
 		{Credits: &keys.Credits{Remaining: 900}, Money: &keys.Money{Spent: keys.Spending{Own: keys.Sums{Total: 5_000_000, Day: 1, Week: 300, Month: 70_000}}}},
 	} {
-		first := appendEntry(nil, "key_0198c1d2e3f4a5b6c", balance{account, 9001, false})
+		first := appendEntry(nil, "key_0198c1d2e3f4a5b6c", balance{Account: account, rev: 9001})
 		for what, row := range map[string][]byte{"one": sealed(first), "two": sealed(first, entryOf("key_1", 9002, 901)), "many": sealed(bytes.Repeat(first, 300)), "none": sealed()} {
 			for i := range row[:min(len(row), 150)] {
 				for by := 1; by < 256; by++ {

@@ -18,21 +18,42 @@ func (s *spentSum) add(t spentSum) {
 // Spent implements [keys.SpendStore].
 func (s *Store) Spent(ctx context.Context, workspaceID string) (own, byok int64, err error) {
 	var sum spentSum
-	err = s.look(ctx, func(q *session) (err error) {
+	err = s.view(ctx, func(q *session) (err error) {
 		if sum, err = q.goneSpent(workspaceID, ""); err != nil {
 			return found(err, "workspace")
 		}
 		return q.eachSpent(`k.workspace_id = $1 AND NOT k.root`, []any{workspaceID}, func(id string, spent spentSum) error {
 			if q.balances != nil {
-				if m := q.balances.shown(id).Money; m != nil {
-					spent = spentSum{m.Spent.Own.Total, m.Spent.BYOK.Total}
-				}
+				spent = q.balances.spent(id, spent)
 			}
 			sum.add(spent)
 			return nil
 		})
 	})
 	return sum.own, sum.byok, err
+}
+
+// spent returns what was spent from an account, of which the row says so much.
+// The row may be that of a key which has gone since it was read.
+func (b *balances) spent(id string, row spentSum) spentSum {
+	shard := b.shard(id)
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	if a := shard.accounts[id]; a != nil {
+		return b.seen(a).spent(row)
+	}
+	return row
+}
+
+// spent is the same of what is in memory.
+func (b *balance) spent(row spentSum) spentSum {
+	switch m := b.Money; {
+	case b.gone && b.last != (spentSum{}):
+		return b.last
+	case m != nil:
+		return spentSum{m.Spent.Own.Total, m.Spent.BYOK.Total}
+	}
+	return row
 }
 
 // eachSpent calls fn for each account of the keys k that a condition selects,
@@ -67,7 +88,7 @@ func (q *session) goneSpent(workspaceID, lock string) (sum spentSum, err error) 
 
 // keepSpent adds to that.
 func (t *txn) keepSpent(workspaceID string, more spentSum) error {
-	sum, err := t.goneSpent(workspaceID, t.engine.forUpdate)
+	sum, err := t.goneSpent(workspaceID, t.engine.forSettings)
 	if err != nil {
 		return err
 	}
