@@ -186,6 +186,32 @@ func TestFailedDeletionKeepsWhatWasSpent(t *testing.T) {
 	}
 }
 
+// TestHeirOfWhatIsGone gives the account of a key that is gone to another, while
+// the journal tells of it still: what was spent is counted once, after a crash too.
+func TestHeirOfWhatIsGone(t *testing.T) {
+	p := newPurse(t, keys.NewKey{})
+	if _, err := p.pay(5); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.DeleteKey(t.Context(), p.ws.ID, p.k.ID, func(*keys.Key) error { return nil }, p.event("key.delete")); err != nil {
+		t.Fatal(err)
+	}
+	heir := keys.Key{ID: token.NewID("key"), WorkspaceID: p.ws.ID, KeyspaceID: p.k.KeyspaceID, AccountID: p.k.AccountID}
+	if err := p.InsertKey(t.Context(), &heir, p.event("key.create")); err != nil {
+		t.Fatal(err)
+	}
+	p.want(5)
+	for _, s := range []*Store{crash(t, p.path), p.Store} {
+		if own, _, err := s.Spent(t.Context(), p.ws.ID); own != 5 || err != nil {
+			t.Errorf("%d were spent, %v; want 5", own, err)
+		}
+		_, moved, err := s.Spend(t.Context(), heir.AccountID, 2, keys.SpendOwn, time.Now())
+		if own, _, _ := s.Spent(t.Context(), p.ws.ID); moved != 2 || own != 7 || err != nil {
+			t.Errorf("the heir has spent %d, and %d were spent, %v; want 2 and 7", moved, own, err)
+		}
+	}
+}
+
 // TestSettingsOfWhatIsNotInMemory changes a key of whose account nothing is in
 // memory, while others spend.
 func TestSettingsOfWhatIsNotInMemory(t *testing.T) {

@@ -90,7 +90,7 @@ func (s *Store) Account(ctx context.Context, accountID string, now time.Time) (a
 // transaction ends. Without a key there is no account.
 func (t *txn) lockAccount(id string) (a keys.Account, there bool, err error) {
 	// The keys' rows stand for those of the account, either of which may be missing.
-	err = t.each(`SELECT 1 FROM keys WHERE account_id = $1`+t.engine.forUpdate, []any{id}, func(scan) error { there = true; return nil })
+	err = t.each(`SELECT 1 FROM keys WHERE account_id = $1 ORDER BY id`+t.engine.forUpdate, []any{id}, func(scan) error { there = true; return nil })
 	if err == nil && there {
 		a, err = t.accountOf(id)
 	}
@@ -182,15 +182,19 @@ func (t *txn) setAccount(id string, to keys.Account) error {
 // openAccount gives a new key its account: what is there where it takes another
 // key's place, else its own.
 func (t *txn) openAccount(k *keys.Key) error {
-	had, err := t.accountOf(k.AccountID)
+	had, _, err := t.lockAccount(k.AccountID) // nor can the other key go meanwhile
 	if err != nil || had != (keys.Account{}) {
 		k.Credits, k.Money = had.Credits, had.Money
 		return err
 	}
-	if k.Credits == nil && k.Money == nil && !t.closed(k.AccountID) {
+	own := keys.Account{Credits: k.Credits, Money: k.Money}
+	if t.closed(k.AccountID) && own.Money == nil {
+		own.Money = new(keys.Money) // which has a row, whose number is above what the journal says of those that are gone
+	}
+	if own == (keys.Account{}) {
 		return nil
 	}
-	return t.setAccount(k.AccountID, keys.Account{Credits: k.Credits, Money: k.Money})
+	return t.setAccount(k.AccountID, own)
 }
 
 func cloneAccount(a keys.Account) keys.Account {
