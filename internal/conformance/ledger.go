@@ -43,6 +43,7 @@ func Ledger(t *testing.T, open func(t *testing.T) (keys.Store, keys.Ledger)) {
 		{"Money/Gone", moneyGone},
 		{"Money/Total", moneyTotal},
 		{"Money/TotalAtOnce", moneyTotalAtOnce},
+		{"HeirElsewhere", heirElsewhere},
 		{"HeirAtOnce", heirAtOnce},
 		{"Reservation", reservation},
 		{"Reservation/AtOnce", reservationsAtOnce},

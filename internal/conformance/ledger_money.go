@@ -241,6 +241,27 @@ func moneyTotal(h *home, l keys.Ledger) {
 	h.code(err, keys.NotFound)
 }
 
+// heirElsewhere deletes the keyspace of a key whose account another has, in another
+// keyspace: that keeps it.
+func heirElsewhere(h *home, l keys.Ledger) {
+	ks := h.newKeyspace("first")
+	h.ok(h.s.InsertKeyspace(h.Context(), &ks, h.event("keyspace.create")))
+	k := h.bareKey()
+	k.KeyspaceID, k.Credits = ks.ID, &keys.Credits{Remaining: 10, RefilledAt: now}
+	k = h.insert(k)
+	heir := h.bareKey()
+	heir.AccountID = k.AccountID
+	heir = h.insert(heir)
+	h.equal("the credits that the heir was told of", heir.Credits, k.Credits)
+	h.used(l, k, keys.Charge{Credits: 1, Micros: 5}, now, keys.Valid)
+	h.ok(h.s.DeleteKeyspace(h.Context(), h.ws.ID, ks.ID, func(*keys.Keyspace) error { return nil }, h.event("keyspace.delete")))
+	h.spent(l, heir, 2, now, 7, true)
+	h.equal("what the heir has spent", h.money(l, heir, now).Spent.Own.Total, int64(5))
+	own, _, err := h.s.Spent(h.Context(), h.ws.ID)
+	h.ok(err)
+	h.equal("what was spent", own, int64(5))
+}
+
 // moneyTotalAtOnce lets keys go with which others spend: what was moved is in the
 // total, and nothing else, and whoever looks meanwhile finds no less than that.
 func moneyTotalAtOnce(h *home, l keys.Ledger) {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"runtime"
 	"strings"
@@ -181,6 +182,45 @@ func TestFailedDeletionKeepsWhatWasSpent(t *testing.T) {
 			p.want(8)
 			if own, _, err := crash(t, p.path).Spent(t.Context(), p.ws.ID); own != 8 || err != nil {
 				t.Errorf("on the disk %d were spent when the key is gone, %v; want 8", own, err)
+			}
+		})
+	}
+}
+
+// TestUndoneJobLeavesTheAccount lets a job fail that has ended an account or made
+// something else of it, once before and once after another that succeeds.
+func TestUndoneJobLeavesTheAccount(t *testing.T) {
+	no := refusal{keys.Errorf(keys.Conflict, "no")}
+	for name, change := range map[string]func(*purse, *txn) error{
+		"ended": func(p *purse, tx *txn) error { return tx.closeAccounts(p.ws.ID, `k.id = $1`, p.k.ID) },
+		"changed": func(p *purse, tx *txn) error {
+			return tx.setAccount(p.k.AccountID, keys.Account{Credits: &keys.Credits{Remaining: 99}})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPurse(t, keys.NewKey{KeySettings: keys.KeySettings{Credits: keys.Some(&keys.CreditSettings{Remaining: keys.Some(int64(10))})}})
+			fails := func(tx *txn) error { return cmp.Or(change(p, tx), error(no)) }
+			errs := together(t, p.Store, fails, func(tx *txn) error {
+				a, err := tx.accountOf(p.k.AccountID)
+				if err == nil && (a.Credits == nil || a.Credits.Remaining != 10) {
+					t.Errorf("the next job finds %+v", a.Credits)
+				}
+				if err == nil {
+					err = tx.setAccount(p.k.AccountID, keys.Account{Credits: &keys.Credits{Remaining: 8}})
+				}
+				return err
+			}, fails)
+			if errs[0] != no.error || errs[1] != nil || errs[2] != no.error {
+				t.Fatal(errs)
+			}
+			spendOne(t, p.Store, p.k.AccountID, 1, 7)
+			if err := p.write(t.Context(), fails); err != no.error {
+				t.Fatal(err)
+			}
+			spendOne(t, p.Store, p.k.AccountID, 1, 6)
+			p.want(0)
+			if n := left(t, crash(t, p.path), p.k.AccountID); n != 6 {
+				t.Errorf("on the disk %d are left, want 6", n)
 			}
 		})
 	}
