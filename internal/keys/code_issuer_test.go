@@ -26,6 +26,11 @@ func TestCodeOfIssuer(t *testing.T) {
 			_, _, err := h.manager.RotateRootKey(ctx, h.root, by.ID, 0)
 			h.ok(err)
 		}, false},
+		"its secret has ended by the clock": {func(h *home, by keys.Actor) {
+			_, _, err := h.manager.RotateRootKey(ctx, h.root, by.ID, time.Minute)
+			h.ok(err)
+			h.pass(time.Minute)
+		}, false},
 		"its key is deleted": {func(h *home, by keys.Actor) { h.ok(h.manager.DeleteRootKey(ctx, h.root, by.ID, none)) }, false},
 		"its key is disabled": {func(h *home, by keys.Actor) {
 			_, err := h.manager.UpdateRootKey(ctx, h.root, by.ID, keys.KeySettings{Enabled: keys.Some(false)}, none)
@@ -95,9 +100,13 @@ func TestCodeOfDeclaredRoot(t *testing.T) {
 	by := h.actor(secret, "")
 	_, one := h.issueBy(by, newCode())
 	_, two := h.issueBy(by, newCode())
+	acme := h.below("acme")
+	_, below := h.issueBy(h.actor(secret, "acme"), newCode())
 	h.manager.DeclaredRoot = true
-	if _, _, err := h.redeem(one, verifier); err != nil {
-		t.Error(err)
+	for home, code := range map[string]token.Secret{ws.ID: one, acme.WorkspaceID: below} {
+		if k, _, err := h.redeem(code, verifier); err != nil || k.WorkspaceID != home {
+			t.Errorf("a key in %s, %v; want %s", k.WorkspaceID, err, home)
+		}
 	}
 	h.manager.DeclaredRoot = false
 	h.notRedeemed("without a declared root key", two, verifier, keys.ErrCode)
@@ -109,6 +118,23 @@ func TestCodeOfDeclaredRoot(t *testing.T) {
 	user := keys.Actor{Kind: keys.User, WorkspaceID: ws.ID, Grants: keys.ParseGrants([]string{"*"})}
 	_, _, err = h.manager.IssueCode(t.Context(), user, newCode())
 	h.refused("by whom nobody can ask again", err, keys.Forbidden)
+}
+
+// TestCodeCallbackIsNotTold shows of where a code goes to nothing that may be a
+// secret.
+func TestCodeCallbackIsNotTold(t *testing.T) {
+	for callback, want := range map[string]any{
+		"":                                     nil,
+		"https://app.example:8443/cb":          "https://app.example:8443/cb",
+		"https://app.example/cb?s=secret#more": "https://app.example/cb",
+		"https://user:secret@app.example/cb":   "https://app.example/cb",
+	} {
+		for _, m := range keys.CodeMembers(&keys.OneTimeCode{Callback: callback}) {
+			if m.Name == "callback" && m.Value != want {
+				t.Errorf("of %q is told %v, want %v", callback, m.Value, want)
+			}
+		}
+	}
 }
 
 // TestCodeOfStandingKeyspace issues at once the first codes for a keyspace that

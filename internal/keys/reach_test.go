@@ -181,6 +181,16 @@ func TestStandingKeyspace(t *testing.T) {
 		t.Errorf("%d events tell of the keyspace, want 1", len(made))
 	}
 
+	// A conflict about something else is told, and makes nothing.
+	alias := []keys.Alias{{Scheme: "vendor", Name: "taken"}}
+	_, _, err = h.manager.CreateKey(ctx, acme, keys.NewKey{Aliases: alias})
+	h.ok(err)
+	other := &keys.Keyspace{Slug: "other", Name: "Other", Policy: p}
+	_, _, err = h.manager.CreateKey(ctx, acme, keys.NewKey{Standing: other, Aliases: alias})
+	h.refused("a key with an alias that is taken", err, keys.Conflict)
+	_, err = h.manager.Keyspace(ctx, acme, "other")
+	h.refused("the keyspace of what was refused", err, keys.NotFound)
+
 	// One that is changed stays so.
 	_, err = h.manager.UpdateKeyspace(ctx, h.root, "standing", func(ks *keys.Keyspace) error { ks.Policy.Secret.Prefix = "other-"; return nil }, keys.Match{})
 	h.ok(err)
