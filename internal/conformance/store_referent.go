@@ -13,6 +13,7 @@ var referentCases = []storeCase{
 	{name: "Referents/Many", run: referentsMany},
 	{name: "Key/MakeRoles", run: keyMakesRoles},
 	{name: "Key/MakeKeyspace", run: keyMakesKeyspace},
+	{name: "Key/MakeKeyspaceAtOnce", run: keyMakesKeyspaceAtOnce},
 }
 
 // sorted puts referents in the order of their ids.
@@ -154,5 +155,36 @@ func keyMakesKeyspace(h *home) {
 	h.code(h.s.InsertKey(h.Context(), &k, h.event("key.create")), keys.Conflict)
 	if _, err := h.s.Key(h.Context(), h.ws.ID, k.ID); !keys.Is(err, keys.NotFound) {
 		h.Errorf("the key of a keyspace that is taken: %v", err)
+	}
+}
+
+// keyMakesKeyspaceAtOnce makes the first key of a keyspace many times at once: one
+// does, and the others find the keyspace when they are told that it is taken.
+func keyMakesKeyspaceAtOnce(h *home) {
+	made := make([]string, 8)
+	atOnce(len(made), func(i int) {
+		ks := h.newKeyspace("standing")
+		k := h.bareKey()
+		k.KeyspaceID, k.MakeKeyspace = ks.ID, &ks
+		k.Owner.ExternalID = "owner of all"
+		err := h.s.InsertKey(h.Context(), &k, h.event("key.create"))
+		if err == nil {
+			made[i] = ks.ID
+			return
+		}
+		h.code(err, keys.Conflict)
+		if k.MakeKeyspace != &ks {
+			h.Error("what was not made is no longer to be made")
+		}
+		if _, err := h.s.Keyspace(h.Context(), h.ws.ID, "standing"); err != nil {
+			h.Error(err)
+		}
+	})
+	ks, err := h.s.Keyspace(h.Context(), h.ws.ID, "standing")
+	h.ok(err)
+	_, n, err := h.s.Keys(h.Context(), h.ws.ID, keys.KeyFilter{KeyspaceIDs: []string{ks.ID}, Limit: 10})
+	h.ok(err)
+	if was := slices.DeleteFunc(made, func(id string) bool { return id == "" }); len(was) != 1 || was[0] != ks.ID || n != 1 {
+		h.Errorf("made are %v with %d keys, want %s with one", was, n, ks.ID)
 	}
 }
