@@ -116,7 +116,7 @@ type KeyStore interface {
 // SpendStore adds up what was spent.
 type SpendStore interface {
 	// Spent must add up what the accounts of a workspace's keys have ever spent,
-	// those of keys that are gone too.
+	// those of keys that are gone too, as of one moment.
 	Spent(ctx context.Context, workspaceID string) (own, byok int64, err error)
 }
 
