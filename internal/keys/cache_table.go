@@ -37,19 +37,23 @@ func (s *cacheShard) put(rec *Record, each int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	young := s.young.Load()
-	switch slot := young.find(&rec.hash); {
-	case slot != nil && slot.Load() != nil:
-		slot.Store(rec)
-		return
-	case young != nil && young.weight >= each:
+	if young != nil && young.weight >= each {
 		s.old.Store(young)
 		young = newRecordTable(minTable)
-	case young == nil || 2*(young.used+1) > len(young.slots):
+	}
+	if slot := young.find(&rec.hash); slot != nil {
+		if was := slot.Load(); was != nil { // which may be heavier by now
+			young.weight += rec.size() - was.size()
+			slot.Store(rec)
+			return
+		}
+	}
+	if young == nil || 2*(young.used+1) > len(young.slots) {
 		young = young.grown()
 	}
 	young.find(&rec.hash).Store(rec)
 	young.used++
-	young.weight += 1 + rec.weight
+	young.weight += rec.size()
 	s.young.Store(young)
 }
 

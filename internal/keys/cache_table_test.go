@@ -2,11 +2,13 @@ package keys
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"latchkey/internal/ratelimit"
 	"latchkey/internal/token"
 )
 
@@ -81,6 +83,69 @@ func TestRecordTableWeight(t *testing.T) {
 	}
 	if n := s.len(); n < each/(heavy.weight+1) || n > 2*(each/(heavy.weight+1)+1) {
 		t.Errorf("it holds %d records", n)
+	}
+}
+
+// TestRecordTableWeighsAnew fills a shard with light records, of which each is then
+// read again as one that is heavy, or the other way round.
+func TestRecordTableWeighsAnew(t *testing.T) {
+	const each = 1000
+	light, heavy := &plain, &Particulars{weight: 9}
+	for _, change := range [][2]*Particulars{{light, heavy}, {heavy, light}} {
+		var s cacheShard
+		for _, p := range change {
+			for n := range uint64(each - 1) {
+				rec := hashed(n)
+				rec.Particulars = p
+				s.put(rec, each)
+				if got, _ := s.get(&rec.hash); got != rec {
+					t.Fatalf("it finds another record than the last")
+				}
+			}
+		}
+		for _, table := range []*recordTable{s.young.Load(), s.old.Load()} {
+			if table == nil {
+				t.Fatal("there is one generation")
+			}
+			size := 0
+			for i := range table.slots {
+				if rec := table.slots[i].Load(); rec != nil {
+					size += rec.size()
+				}
+			}
+			if size != table.weight || size > each+heavy.weight {
+				t.Errorf("a generation of %d is said to be of %d, want at most %d", size, table.weight, each+heavy.weight)
+			}
+		}
+	}
+}
+
+// TestRecordWeight holds what makes keys heavy against what they are said to
+// weigh.
+func TestRecordWeight(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change   func(*Facts)
+		min, max int
+	}{
+		"plain":       {func(*Facts) {}, 1, 1},
+		"a long name": {func(f *Facts) { f.Key.Name = strings.Repeat("n", 1024) }, 5, 8},
+		"names of limits": {func(f *Facts) {
+			f.Key.Limits = slices.Repeat([]ratelimit.Limit{{Name: strings.Repeat("n", 500)}}, 32)
+		}, 80, 250},
+		"those of an owner": {func(f *Facts) {
+			f.Owner = &Identity{ID: "idn_1", Limits: slices.Repeat([]ratelimit.Limit{{Name: strings.Repeat("n", 500)}}, 32)}
+		}, 80, 250},
+		"an owner's external id": {func(f *Facts) { f.Owner = &Identity{ID: "idn_1", ExternalID: strings.Repeat("e", 1024)} }, 5, 16},
+		"an owner's metadata":    {func(f *Facts) { f.Owner = &Identity{ID: "idn_1", Meta: strings.Repeat("m", MaxMeta)} }, 320, 660},
+		"what dialects keep":     {func(f *Facts) { f.Owner = &Identity{ID: "idn_1", Extra: Extra{"a": strings.Repeat("m", MaxExtra)}} }, 80, 180},
+		"permissions":            {func(f *Facts) { f.Permissions = slices.Repeat([]string{"documents.read"}, MaxPermissions) }, 150, 300},
+		"roles":                  {func(f *Facts) { f.Key.Roles = slices.Repeat([]string{"documents.reader"}, MaxRoles) }, 15, 40},
+	} {
+		f := plainFacts()
+		tt.change(f)
+		if got := NewRecord(f).size(); got < tt.min || got > tt.max {
+			t.Errorf("%s: as much as %d plain keys, want %d to %d", name, got, tt.min, tt.max)
+		}
 	}
 }
 

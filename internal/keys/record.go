@@ -60,7 +60,7 @@ type Particulars struct {
 	spends      []ratelimit.Spend // of a call that names no limits
 	grants      []Grant           // of a root key
 	account     string            // what credits and spending are found by; "": the key's id
-	weight      int               // about as many times the room of a plain key's record
+	weight      int               // about as many times the room of a plain key's record, for [Record.size]
 
 	renders   uint32 // by atomic access; what is kept in rendering may be read where it is [rendered]
 	renderer  string // the dialect that rendering is for
@@ -121,6 +121,9 @@ func newParticulars(f *Facts) *Particulars {
 	return p
 }
 
+// size is about how many times the room of a plain key's record it takes.
+func (r *Record) size() int { return 1 + r.weight + len(r.texts)/plainBytes }
+
 // plainBytes is about what a plain key takes in the cache.
 const plainBytes = 200
 
@@ -138,10 +141,19 @@ func (p *Particulars) bytes() int {
 	texts(p.Roles)
 	text(p.Meta)
 	n += len(p.AllowedIPs) * int(unsafe.Sizeof(netip.Prefix{}))
-	n += len(p.spends)*int(unsafe.Sizeof(ratelimit.Spend{})) + len(p.Limits)*int(unsafe.Sizeof(ratelimit.Limit{}))
+	limits := func(list []ratelimit.Limit) {
+		n += len(list) * int(unsafe.Sizeof(ratelimit.Limit{}))
+		for i := range list {
+			text(list[i].Name)
+		}
+	}
+	limits(p.Limits)
+	n += len(p.spends) * int(unsafe.Sizeof(ratelimit.Spend{}))
 	n += len(p.grants) * int(unsafe.Sizeof(Grant{}))
 	if o := p.Owner; o != nil {
-		n += int(unsafe.Sizeof(*o)) + len(o.Limits)*int(unsafe.Sizeof(ratelimit.Limit{}))
+		n += int(unsafe.Sizeof(*o))
+		limits(o.Limits)
+		text(o.ExternalID)
 		text(o.Meta)
 		for _, s := range o.Extra {
 			text(s)
