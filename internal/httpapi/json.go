@@ -143,6 +143,17 @@ func WriteBody(w http.ResponseWriter, status int, contentType string, body []byt
 	w.Write(body)
 }
 
+// SetErrorFields sets the header fields that go with an error of a status,
+// whatever the form of its body: how to be let in, and when to try again.
+func SetErrorFields(h http.Header, status int, e *keys.Error) {
+	switch {
+	case status == http.StatusUnauthorized:
+		h.Set("WWW-Authenticate", "Bearer")
+	case e.Code == keys.Unavailable, e.RetryAfter > 0:
+		h.Set("Retry-After", RetryAfter(e.RetryAfter))
+	}
+}
+
 // RetryAfter returns the value of a Retry-After field: whole seconds, one at
 // least.
 func RetryAfter(d time.Duration) string {

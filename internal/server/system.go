@@ -78,11 +78,6 @@ var systemStatus = map[keys.Code]int{
 }
 
 func (d *system) WriteError(w http.ResponseWriter, _ *http.Request, e *keys.Error) {
-	switch {
-	case e.Code == keys.Unauthenticated:
-		w.Header().Set("WWW-Authenticate", "Bearer")
-	case e.Code == keys.Unavailable || e.RetryAfter > 0:
-		w.Header().Set("Retry-After", httpapi.RetryAfter(e.RetryAfter))
-	}
+	httpapi.SetErrorFields(w.Header(), systemStatus[e.Code], e)
 	httpapi.WriteBody(w, systemStatus[e.Code], "text/plain; charset=utf-8", []byte(e.Message+"\n"))
 }

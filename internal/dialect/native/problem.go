@@ -39,15 +39,9 @@ var problems = map[keys.Code]problemKind{
 // WriteError implements [httpapi.Dialect].
 func (d *Dialect) WriteError(w http.ResponseWriter, r *http.Request, e *keys.Error) {
 	p := problem(e, w.Header().Get("X-Request-Id"))
-	h := w.Header()
-	switch {
-	case e.Code == keys.Unauthenticated:
-		h.Set("WWW-Authenticate", "Bearer")
-	case e.Code == keys.Unavailable || e.Code == keys.Throttled || e.RetryAfter > 0:
-		h.Set("Retry-After", httpapi.RetryAfter(e.RetryAfter))
-	}
+	httpapi.SetErrorFields(w.Header(), p.Status, e)
 	if len(e.Limits) > 0 {
-		latchkey.SetRateLimit(h, limitStates(e.Limits), e.RetryAfter, d.clock())
+		latchkey.SetRateLimit(w.Header(), limitStates(e.Limits), e.RetryAfter, d.clock())
 	}
 	if err := httpapi.WriteJSON(w, p.Status, "application/problem+json", p); err != nil {
 		w.WriteHeader(http.StatusInternalServerError)

@@ -96,13 +96,7 @@ func (d *Dialect) WriteError(w http.ResponseWriter, r *http.Request, e *keys.Err
 	if p.message == "" {
 		p.message = e.Message
 	}
-	h := w.Header()
-	switch {
-	case p.status == http.StatusUnauthorized:
-		h.Set("WWW-Authenticate", "Bearer")
-	case e.Code == keys.Unavailable, e.RetryAfter > 0:
-		h.Set("Retry-After", httpapi.RetryAfter(e.RetryAfter))
-	}
+	httpapi.SetErrorFields(w.Header(), p.status, e)
 	body := failure{failureBody{p.status, p.message, metadataOf(e)}}
 	if err := httpapi.WriteJSON(w, p.status, "application/json", body); err != nil {
 		w.WriteHeader(http.StatusInternalServerError)

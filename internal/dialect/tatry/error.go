@@ -113,13 +113,7 @@ func (d *Dialect) WriteError(w http.ResponseWriter, _ *http.Request, e *keys.Err
 	if p.message == "" {
 		p.message = e.Message
 	}
-	h := w.Header()
-	switch {
-	case p.status == http.StatusUnauthorized:
-		h.Set("WWW-Authenticate", "Bearer")
-	case e.Code == keys.Unavailable, e.RetryAfter > 0:
-		h.Set("Retry-After", httpapi.RetryAfter(e.RetryAfter))
-	}
+	httpapi.SetErrorFields(w.Header(), p.status, e)
 	body := failure{"error", failureBody{p.code, p.message, detailsOf(e)}}
 	if err := httpapi.WriteJSON(w, p.status, "application/json", body); err != nil {
 		w.WriteHeader(http.StatusInternalServerError)
