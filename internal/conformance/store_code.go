@@ -11,6 +11,7 @@ import (
 
 var codeCases = []storeCase{
 	{name: "Code/ComesBack", run: codeComesBack},
+	{name: "Code/MakeKeyspace", run: codeMakesKeyspace},
 	{name: "Code/Redeem", run: codeRedeem},
 	{name: "Code/RedeemRefuses", run: codeRedeemRefuses},
 	{name: "Code/RedeemAtOnce", run: codeRedeemAtOnce},
@@ -37,7 +38,7 @@ func (h *home) fullCode() keys.OneTimeCode {
 	}
 	c.Method, c.Challenge = keys.S256Method, token.New("verifier").Sum()
 	c.Callback, c.Misses = "https://app.example/cb?state=1#é", 2
-	whole(h.T, c)
+	whole(h.T, c, "MakeKeyspace")
 	return c
 }
 
@@ -78,6 +79,34 @@ func codeComesBack(h *home) {
 	lost := h.bareCode()
 	lost.WorkspaceID = "ws_none"
 	h.untouched("", func() { h.code(h.s.InsertCode(h.Context(), &lost, 100, h.event("code.create")), keys.NotFound) })
+}
+
+// codeMakesKeyspace makes a keyspace with the first code of it: both or neither.
+func codeMakesKeyspace(h *home) {
+	first := func() keys.OneTimeCode {
+		ks := h.newKeyspace("standing")
+		c := h.bareCode()
+		c.KeyspaceID, c.MakeKeyspace = ks.ID, &ks
+		return c
+	}
+	c := first()
+	h.untouched("", func() { h.code(h.s.InsertCode(h.Context(), &c, 0, h.event("code.create")), keys.Conflict) })
+	if c.MakeKeyspace == nil {
+		h.Error("what was not made is no longer to be made")
+	}
+	_, err := h.s.Keyspace(h.Context(), h.ws.ID, "standing")
+	h.code(err, keys.NotFound)
+
+	c = h.oneTimeCode(first())
+	if c.MakeKeyspace != nil {
+		h.Error("what was made is still to be made")
+	}
+	ks, err := h.s.Keyspace(h.Context(), h.ws.ID, "standing")
+	h.ok(err)
+	h.equal("the keyspace", ks.ID, c.KeyspaceID)
+	c = first()
+	h.code(h.s.InsertCode(h.Context(), &c, 100, h.event("code.create")), keys.Conflict)
+	h.noCode(&c)
 }
 
 func codeRedeem(h *home) {

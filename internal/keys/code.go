@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"encoding/base64"
@@ -35,15 +36,20 @@ type OneTimeCode struct {
 	ID          string
 	WorkspaceID string
 	KeyspaceID  string
-	Hash        token.Hash // of the code itself
-	Issuer      Issuer
-	Template    Template
-	Method      ChallengeMethod
-	Challenge   token.Hash // that of the verifier; zero: none is needed
-	Callback    string     // where the code goes to; it is kept, and never fetched
-	Misses      int
-	CreatedAt   time.Time
-	ExpiresAt   time.Time
+
+	// MakeKeyspace is a keyspace that the store makes with the code; nil: none. It
+	// is not kept.
+	MakeKeyspace *Keyspace
+
+	Hash      token.Hash // of the code itself
+	Issuer    Issuer
+	Template  Template
+	Method    ChallengeMethod
+	Challenge token.Hash // that of the verifier; zero: none is needed
+	Callback  string     // where the code goes to; it is kept, and never fetched
+	Misses    int
+	CreatedAt time.Time
+	ExpiresAt time.Time
 }
 
 // An Issuer is who issued a code, and by which secret.
@@ -96,9 +102,9 @@ type NewCode struct {
 	Keyspace string    // as in [NewKey]
 	Standing *Keyspace // likewise
 
-	// Challenge is made by Method, [PlainMethod] where that is not said; ""
+	// Challenge is made by Method, [PlainMethod] where that is not said; nil
 	// where the code alone is the proof.
-	Challenge string
+	Challenge *string
 	Method    ChallengeMethod
 	Callback  string
 
@@ -109,19 +115,22 @@ type NewCode struct {
 // challenge keeps what a verifier will be held against: its hash, whatever the
 // method, so that a plain one is not kept either.
 func (c *OneTimeCode) challenge(nc *NewCode) {
-	c.Method = nc.Method
-	if c.Method == NoChallenge && nc.Challenge != "" {
-		c.Method = PlainMethod
+	if nc.Challenge == nil && nc.Method == NoChallenge {
+		return
 	}
+	var sent string
+	if nc.Challenge != nil {
+		sent = *nc.Challenge
+	}
+	c.Method = cmp.Or(nc.Method, PlainMethod)
 	switch c.Method {
-	case NoChallenge:
 	case PlainMethod:
-		if !validVerifier(nc.Challenge) {
+		if !validVerifier(sent) {
 			nc.Faults.Merge(Faults{{Field: "code_challenge", Detail: "must be a verifier: 43 to 128 of A-Z, a-z, 0-9 and -._~"}})
 		}
-		c.Challenge = token.New(nc.Challenge).Sum()
+		c.Challenge = token.New(sent).Sum()
 	case S256Method:
-		sum, err := base64.RawURLEncoding.Strict().DecodeString(nc.Challenge)
+		sum, err := base64.RawURLEncoding.Strict().DecodeString(sent)
 		if err != nil || len(sum) != len(c.Challenge) {
 			nc.Faults.Merge(Faults{{Field: "code_challenge", Detail: "must be a SHA-256 in base64url without padding: 43 characters"}})
 			return
@@ -209,7 +218,8 @@ func CodeMembers(c *OneTimeCode) []Member {
 
 // CodeStore keeps codes that wait to be redeemed.
 type CodeStore interface {
-	// InsertCode must add c. Where the workspace has most codes already that have
+	// InsertCode must add c, and the keyspace c.MakeKeyspace, which is then nil; a
+	// taken slug of its is a Conflict. Where the workspace has most codes already that have
 	// not expired at ev.At, it is a Conflict.
 	InsertCode(ctx context.Context, c *OneTimeCode, most int, ev Event) error
 

@@ -27,7 +27,7 @@ func challengeOf(verifier string) string {
 
 // newCode is a code that needs the verifier.
 func newCode() keys.NewCode {
-	return keys.NewCode{Challenge: challengeOf(verifier), Method: keys.S256Method, Callback: "https://app.example/cb"}
+	return keys.NewCode{Challenge: ptr(challengeOf(verifier)), Method: keys.S256Method, Callback: "https://app.example/cb"}
 }
 
 func (h *home) issue(nc keys.NewCode) (keys.OneTimeCode, token.Secret) {
@@ -105,8 +105,8 @@ func TestCodeIsRedeemed(t *testing.T) {
 func TestCodeProofs(t *testing.T) {
 	h := newHome(t)
 	s256, plain, none := newCode(), newCode(), newCode()
-	plain.Challenge, plain.Method = verifier, keys.PlainMethod
-	none.Challenge, none.Method = "", ""
+	plain.Challenge, plain.Method = ptr(verifier), keys.PlainMethod
+	none.Challenge, none.Method = nil, ""
 	unsaid := plain
 	unsaid.Method = ""
 	for _, tt := range []struct {
@@ -255,14 +255,15 @@ func TestCodeFaults(t *testing.T) {
 		"one with a password":        {func(nc *keys.NewCode) { nc.Callback = "https://a:b@app.example" }, "callback_url"},
 		"one that is no URL":         {func(nc *keys.NewCode) { nc.Callback = "https://app.example/%zz" }, "callback_url"},
 		"an unknown method":          {func(nc *keys.NewCode) { nc.Method = "s256" }, "code_challenge_method"},
-		"a method without challenge": {func(nc *keys.NewCode) { nc.Challenge = "" }, "code_challenge"},
-		"plain without challenge":    {func(nc *keys.NewCode) { nc.Method, nc.Challenge = keys.PlainMethod, "" }, "code_challenge"},
-		"a challenge with padding":   {func(nc *keys.NewCode) { nc.Challenge += "=" }, "code_challenge"},
-		"a short one":                {func(nc *keys.NewCode) { nc.Challenge = nc.Challenge[:42] }, "code_challenge"},
-		"one of standard base64":     {func(nc *keys.NewCode) { nc.Challenge = "+/" + nc.Challenge[2:] }, "code_challenge"},
-		"a short plain one":          {func(nc *keys.NewCode) { nc.Method, nc.Challenge = keys.PlainMethod, verifier[1:] }, "code_challenge"},
-		"a long plain one":           {func(nc *keys.NewCode) { nc.Method, nc.Challenge = keys.PlainMethod, strings.Repeat("a", 129) }, "code_challenge"},
-		"a plain one with a space":   {func(nc *keys.NewCode) { nc.Method, nc.Challenge = keys.PlainMethod, verifier+" " }, "code_challenge"},
+		"a method without challenge": {func(nc *keys.NewCode) { nc.Challenge = nil }, "code_challenge"},
+		"an empty challenge":         {func(nc *keys.NewCode) { nc.Method, nc.Challenge = "", ptr("") }, "code_challenge"},
+		"plain without challenge":    {func(nc *keys.NewCode) { nc.Method, nc.Challenge = keys.PlainMethod, nil }, "code_challenge"},
+		"a challenge with padding":   {func(nc *keys.NewCode) { *nc.Challenge += "=" }, "code_challenge"},
+		"a short one":                {func(nc *keys.NewCode) { *nc.Challenge = (*nc.Challenge)[:42] }, "code_challenge"},
+		"one of standard base64":     {func(nc *keys.NewCode) { *nc.Challenge = "+/" + (*nc.Challenge)[2:] }, "code_challenge"},
+		"a short plain one":          {func(nc *keys.NewCode) { nc.Method, nc.Challenge = keys.PlainMethod, ptr(verifier[1:]) }, "code_challenge"},
+		"a long plain one":           {func(nc *keys.NewCode) { nc.Method, nc.Challenge = keys.PlainMethod, ptr(strings.Repeat("a", 129)) }, "code_challenge"},
+		"a plain one with a space":   {func(nc *keys.NewCode) { nc.Method, nc.Challenge = keys.PlainMethod, ptr(verifier+" ") }, "code_challenge"},
 		"a name too long":            {func(nc *keys.NewCode) { nc.Name = strings.Repeat("a", keys.MaxText+1) }, "name"},
 		"a budget below 0":           {func(nc *keys.NewCode) { nc.Budget = &keys.Budget{Limit: -1} }, "budget/limit_micros"},
 		"a past key":                 {func(nc *keys.NewCode) { nc.ExpiresAt = h.clock() }, "expires_at"},

@@ -36,15 +36,11 @@ func (m *Manager) CreateKey(ctx context.Context, by Actor, nk NewKey) (Key, toke
 		return Key{}, token.Secret{}, err
 	}
 	k.Secrets = []Secret{s}
-	if ks.ID == "" {
-		ks.begin(now)
-		k.KeyspaceID, k.MakeKeyspace = ks.ID, &ks
-	}
+	k.MakeKeyspace = ks.begin(now)
+	k.KeyspaceID = ks.ID
 	err = m.Store.InsertKey(ctx, &k, event(by, "key.create", Ref{"key", k.ID}, now))
-	if k.MakeKeyspace != nil && Is(err, Conflict) {
-		if _, there := m.Store.Keyspace(ctx, by.WorkspaceID, ks.Slug); there == nil {
-			return m.CreateKey(ctx, by, nk) // somebody else has made it at the same time
-		}
+	if m.raced(ctx, k.MakeKeyspace, err) {
+		return m.CreateKey(ctx, by, nk)
 	}
 	if err != nil {
 		return Key{}, token.Secret{}, err
@@ -125,16 +121,24 @@ func (m *Manager) standing(by Actor, ks Keyspace) (Keyspace, error) {
 	return ks, ks.Validate()
 }
 
-// makeStanding makes the keyspace, where what is to be made is the first to go
-// there. A Conflict says that somebody else has made it at the same time.
-func (m *Manager) makeStanding(ctx context.Context, by Actor, ks *Keyspace, now time.Time) error {
-	ks.begin(now)
-	return m.Store.InsertKeyspace(ctx, ks, event(by, "keyspace.create", Ref{"keyspace", ks.ID}, now))
+// begin returns the keyspace, with an id, if it is to be made with the first that
+// goes to it; nil: it is there.
+func (ks *Keyspace) begin(now time.Time) *Keyspace {
+	if ks.ID != "" {
+		return nil
+	}
+	ks.ID, ks.CreatedAt, ks.UpdatedAt = token.NewID("ks"), now, now
+	return ks
 }
 
-// begin makes a keyspace one that can be told from others.
-func (ks *Keyspace) begin(now time.Time) {
-	ks.ID, ks.CreatedAt, ks.UpdatedAt = token.NewID("ks"), now, now
+// raced reports whether what should have made a keyspace was not inserted since
+// somebody else has made it at the same time.
+func (m *Manager) raced(ctx context.Context, made *Keyspace, err error) bool {
+	if made == nil || !Is(err, Conflict) {
+		return false
+	}
+	_, err = m.Store.Keyspace(ctx, made.WorkspaceID, made.Slug)
+	return err == nil
 }
 
 // settle gives a new key its settings, those of the keyspace where its creator

@@ -43,19 +43,14 @@ func (m *Manager) IssueCode(ctx context.Context, by Actor, nc NewCode) (OneTimeC
 	}
 
 	// 3. The code itself.
-	if ks.ID == "" {
-		err := m.makeStanding(ctx, by, &ks, now)
-		if Is(err, Conflict) {
-			return m.IssueCode(ctx, by, nc)
-		}
-		if err != nil {
-			return OneTimeCode{}, token.Secret{}, err
-		}
-	}
+	c.MakeKeyspace = ks.begin(now)
 	c.KeyspaceID = ks.ID
 	secret := codeForm.Mint()
 	c.Hash = secret.Sum()
 	err = m.Store.InsertCode(ctx, &c, MaxCodes, event(by, "code.create", Ref{"code", c.ID}, now))
+	if m.raced(ctx, c.MakeKeyspace, err) {
+		return m.IssueCode(ctx, by, nc)
+	}
 	if Is(err, Conflict) {
 		err = &Error{Code: Throttled, Message: "too many codes of this workspace wait to be redeemed", Err: err, RetryAfter: time.Minute}
 	}

@@ -108,9 +108,7 @@ func (s *BudgetSettings) Merge(m *Money, faults *Faults) *Money {
 	if b.Limit < 0 || b.Limit > MaxMicros {
 		faults.Add("budget/limit_micros", "must be an integer from 0 to %d", int64(MaxMicros))
 	}
-	switch b.Reset {
-	case "", ResetDaily, ResetWeekly, ResetMonthly:
-	default:
+	if b.Reset != "" && !b.Reset.Valid() {
 		faults.Add("budget/reset", `must be "daily", "weekly" or "monthly"`)
 	}
 	out.Budget = &b
@@ -119,6 +117,9 @@ func (s *BudgetSettings) Merge(m *Money, faults *Faults) *Money {
 
 // A Reset is when a budget begins anew, in UTC.
 type Reset string
+
+// Valid reports whether there is such a one.
+func (r Reset) Valid() bool { return r == ResetDaily || r == ResetWeekly || r == ResetMonthly }
 
 const (
 	ResetDaily   Reset = "daily"   // at 00:00

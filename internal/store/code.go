@@ -86,7 +86,11 @@ func (s *Store) InsertCode(ctx context.Context, c *keys.OneTimeCode, most int, e
 		challenge = out.Challenge[:]
 	}
 	err := s.write(ctx, func(t *txn) error {
+		out.MakeKeyspace = c.MakeKeyspace
 		if err := t.roomForCode(out.WorkspaceID, int64(most), ev.At); err != nil {
+			return err
+		}
+		if err := t.makeKeyspace(&out.MakeKeyspace, ev); err != nil {
 			return err
 		}
 		err := t.insert("there is such a code", `INSERT INTO codes (`+codeColumns+`) VALUES `+list(1, 12),

@@ -27,12 +27,8 @@ func (t *txn) insertKey(k *keys.Key, ev keys.Event) error {
 	tidyKey(k)
 
 	// 1. What it refers to.
-	if ks := k.MakeKeyspace; ks != nil {
-		made := *ks
-		if err := t.insertKeyspace(&made, ev.Also("keyspace.create", keys.Ref{Type: "keyspace", ID: ks.ID}, nil)); err != nil {
-			return err
-		}
-		k.MakeKeyspace = nil
+	if err := t.makeKeyspace(&k.MakeKeyspace, ev); err != nil {
+		return err
 	}
 	if err := t.settleOwner(k, keys.Owner{}, ev); err != nil {
 		return err

@@ -36,6 +36,17 @@ func (t *txn) insertKeyspace(ks *keys.Keyspace, ev keys.Event) error {
 	return t.record(ev)
 }
 
+// makeKeyspace makes the keyspace of what is the first to go there, if there is
+// one to be made.
+func (t *txn) makeKeyspace(ks **keys.Keyspace, ev keys.Event) error {
+	if *ks == nil {
+		return nil
+	}
+	made := **ks
+	*ks = nil
+	return t.insertKeyspace(&made, ev.Also("keyspace.create", keys.Ref{Type: "keyspace", ID: made.ID}, nil))
+}
+
 // UpdateKeyspace implements [keys.KeyspaceStore].
 func (s *Store) UpdateKeyspace(ctx context.Context, workspaceID, ref string, change func(*keys.Keyspace) error, ev keys.Event) (keys.Keyspace, error) {
 	var ks keys.Keyspace

@@ -39,12 +39,9 @@ func (b *termsBody) given() bool {
 }
 
 func (b *termsBody) check(faults *keys.Faults) {
-	switch r := keys.Reset(b.LimitReset.Value); r {
-	case keys.ResetDaily, keys.ResetWeekly, keys.ResetMonthly:
-	default:
-		if b.LimitReset.Pointer() != nil {
-			faults.Add("limit_reset", `must be "daily", "weekly", "monthly" or null`)
-		}
+	// The core sees it only together with a limit.
+	if r := b.LimitReset.Pointer(); r != nil && !keys.Reset(*r).Valid() {
+		faults.Add("limit_reset", `must be "daily", "weekly" or "monthly"`)
 	}
 	notNull(&b.IncludeBYOKInLimit, "include_byok_in_limit", faults)
 }
@@ -78,24 +75,23 @@ type external struct {
 	APIKey httpapi.Maybe[string] `json:"api_key" secret:"true"`
 }
 
-// newKey returns what is to be made.
-func (b *createBody) newKey() (keys.NewKey, error) {
+// newKey returns what is to be made, with the faults that only this API finds.
+func (b *createBody) newKey() keys.NewKey {
 	nk := keys.NewKey{Standing: keyspace()}
 	s := &nk.KeySettings
 	s.Name = keys.Some(&b.Name)
-	checkText("name", b.Name, &s.Faults)
+	notEmpty("name", b.Name, &s.Faults)
 	b.termsBody.check(&s.Faults)
 	doc := b.extra(&s.Faults)
 	b.termsBody.change(terms{}).settle(s, doc)
 	if at := readExpiry(&b.ExpiresAt, &s.Faults); !at.IsZero() {
 		s.ExpiresAt = keys.Some(at)
 	}
-	checkWorkspace(&b.WorkspaceID, &s.Faults)
 	if to := b.External.Pointer(); to != nil {
-		checkText("external/user", to.User, &s.Faults)
+		notEmpty("external/user", to.User, &s.Faults)
 		s.Owner = keys.Some(keys.Owner{ExternalID: to.User})
 	}
-	return nk, s.Faults.Err()
+	return nk
 }
 
 // extra returns what is kept of the key for this dialect alone. A key by which
@@ -103,7 +99,10 @@ func (b *createBody) newKey() (keys.NewKey, error) {
 func (b *createBody) extra(faults *keys.Faults) (doc extra) {
 	if id := b.CreatorUserID.Pointer(); id != nil {
 		doc.Creator = *id
-		checkText("creator_user_id", *id, faults)
+		notEmpty("creator_user_id", *id, faults)
+		if len([]rune(*id)) > keys.MaxText {
+			faults.Add("creator_user_id", "must be at most %d characters", keys.MaxText)
+		}
 	}
 	notNull(&b.External, "external", faults)
 	to := b.External.Pointer()
@@ -127,20 +126,13 @@ func readExpiry(at *httpapi.Maybe[string], faults *keys.Faults) time.Time {
 		return time.Time{}
 	}
 	t, ok := parseTime(*text)
-	switch {
-	case !ok:
+	if !ok {
 		faults.Add("expires_at", "must be a time in UTC with seconds, such as 2027-12-31T23:59:59Z")
-	case t.Year() < 1970: // Go's zero time among them, which elsewhere says never
-		faults.Add("expires_at", "is in the past")
+	}
+	if first := time.UnixMilli(1).UTC(); t.Before(first) { // Go's zero time among them, which elsewhere says never
+		return first
 	}
 	return t
-}
-
-func checkWorkspace(ref *httpapi.Maybe[string], faults *keys.Faults) {
-	notNull(ref, "workspace_id", faults)
-	if id := ref.Pointer(); id != nil && !isUUID(*id) {
-		faults.Add("workspace_id", "must be a UUID")
-	}
 }
 
 type updateBody struct {
@@ -149,15 +141,16 @@ type updateBody struct {
 	termsBody
 }
 
-// settings returns what is to be changed.
-func (b *updateBody) settings() (keys.KeySettings, error) {
+// settings returns what is to be changed, with the faults that only this API
+// finds.
+func (b *updateBody) settings() keys.KeySettings {
 	var s keys.KeySettings
 	notNull(&b.Name, "name", &s.Faults)
 	notNull(&b.Disabled, "disabled", &s.Faults)
 	b.termsBody.check(&s.Faults)
 	if name := b.Name.Pointer(); name != nil {
 		s.Name = keys.Some(name)
-		checkText("name", *name, &s.Faults)
+		notEmpty("name", *name, &s.Faults)
 	}
 	if off := b.Disabled.Pointer(); off != nil {
 		s.Enabled = keys.Some(!*off)
@@ -165,12 +158,12 @@ func (b *updateBody) settings() (keys.KeySettings, error) {
 	if b.termsBody.given() {
 		s.Complete = func(k *keys.Key, s *keys.KeySettings) { b.termsBody.change(termsOf(k)).settle(s, extraOf(k)) }
 	}
-	return s, s.Faults.Err()
+	return s
 }
 
-func checkText(at, text string, faults *keys.Faults) {
-	if n := len([]rune(text)); n < 1 || n > keys.MaxText {
-		faults.Add(at, "must be 1 to %d characters", keys.MaxText)
+func notEmpty(at, text string, faults *keys.Faults) {
+	if text == "" {
+		faults.Add(at, "must not be empty")
 	}
 }
 

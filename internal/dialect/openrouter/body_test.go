@@ -21,7 +21,8 @@ func TestExternalKey(t *testing.T) {
 		if err := httpapi.Decode([]byte(body), &in, httpapi.Decoding{Lenient: true}); err != nil {
 			t.Fatal(err)
 		}
-		nk, err := in.newKey()
+		nk := in.newKey()
+		err := nk.Faults.Err()
 		if (err == nil) != good {
 			t.Errorf("%d characters: %v", len(sent), err)
 		}

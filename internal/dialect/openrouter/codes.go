@@ -26,15 +26,13 @@ type codeBody struct {
 
 // newCode returns what code is to be issued.
 func (b *codeBody) newCode() keys.NewCode {
-	nc := keys.NewCode{Standing: keyspace(), Callback: b.CallbackURL, Challenge: b.CodeChallenge.Value}
+	nc := keys.NewCode{Standing: keyspace(), Callback: b.CallbackURL, Challenge: b.CodeChallenge.Pointer()}
 
 	// 1. How it is proved.
 	if m := b.CodeChallengeMethod.Pointer(); m != nil {
 		if nc.Method = keys.ChallengeMethod(*m); nc.Method == keys.NoChallenge {
 			nc.Faults.Add("code_challenge_method", `must be "S256", "plain" or null`)
 		}
-	} else if b.CodeChallenge.Pointer() != nil {
-		nc.Method = keys.PlainMethod // an empty challenge is a bad one, and not none
 	}
 
 	// 2. The key.
@@ -52,7 +50,6 @@ func (b *codeBody) newCode() keys.NewCode {
 	if n := len([]rune(nc.Name)); b.KeyLabel.Pointer() != nil && (n < 1 || n > maxKeyLabel) {
 		nc.Faults.Add("name", "must be 1 to %d characters", maxKeyLabel)
 	}
-	checkWorkspace(&b.WorkspaceID, &nc.Faults)
 	return nc
 }
 
@@ -87,11 +84,7 @@ func (d *Dialect) issueCode(w http.ResponseWriter, r *http.Request, c *httpapi.C
 		return err
 	}
 	nc := in.newCode()
-	by, _, err := d.manager.ActIn(r.Context(), c.Actor, uuid(in.WorkspaceID.Value))
-	if in.WorkspaceID.Given && keys.Is(err, keys.NotFound) {
-		nc.Faults.Merge(keys.Faults{{Field: "workspace_id", Detail: "there is no such workspace"}})
-		err = nc.Faults.Err()
-	}
+	by, _, err := d.home(r.Context(), c.Actor, &in.WorkspaceID, &nc.Faults)
 	if err != nil {
 		return codeFaults(err)
 	}

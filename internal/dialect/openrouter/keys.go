@@ -67,14 +67,8 @@ func (d *Dialect) createKey(w http.ResponseWriter, r *http.Request, c *httpapi.C
 	if err := decode(r, &in); err != nil {
 		return err
 	}
-	nk, err := in.newKey()
-	if err != nil {
-		return err
-	}
-	by, ws, err := d.manager.ActIn(r.Context(), c.Actor, uuid(in.WorkspaceID.Value))
-	if in.WorkspaceID.Given && keys.Is(err, keys.NotFound) {
-		return keys.Faults{{Field: "workspace_id", Detail: "there is no such workspace"}}.Err()
-	}
+	nk := in.newKey()
+	by, ws, err := d.home(r.Context(), c.Actor, &in.WorkspaceID, &nk.Faults)
 	if err != nil {
 		return err
 	}
@@ -85,6 +79,26 @@ func (d *Dialect) createKey(w http.ResponseWriter, r *http.Request, c *httpapi.C
 	out := createdKey{Data: keyOf(&k, &ws, d.clock()), Key: secret.Reveal()}
 	out.Data.Key = out.Key
 	return answer(w, http.StatusCreated, out)
+}
+
+// home returns the caller as it acts in the workspace that a body names, which
+// is its own where none is named. One that is not there is a fault.
+func (d *Dialect) home(ctx context.Context, by keys.Actor, ref *httpapi.Maybe[string], faults *keys.Faults) (keys.Actor, keys.Workspace, error) {
+	notNull(ref, "workspace_id", faults)
+	id := ref.Pointer()
+	if id != nil && !isUUID(*id) {
+		faults.Add("workspace_id", "must be a UUID")
+		id = nil
+	}
+	if id == nil {
+		return d.manager.ActIn(ctx, by, "")
+	}
+	there, ws, err := d.manager.ActIn(ctx, by, uuid(*id))
+	if keys.Is(err, keys.NotFound) {
+		faults.Add("workspace_id", "there is no such workspace")
+		err = faults.Err()
+	}
+	return there, ws, err
 }
 
 // find returns the key that a path names, if its caller may do the action.
@@ -127,11 +141,7 @@ func (d *Dialect) updateKey(w http.ResponseWriter, r *http.Request, c *httpapi.C
 	if err := decode(r, &in); err != nil {
 		return err
 	}
-	s, err := in.settings()
-	if err != nil {
-		return err
-	}
-	k, err := d.manager.UpdateKey(r.Context(), f.Actor, f.Key.ID, s, keys.Match{})
+	k, err := d.manager.UpdateKey(r.Context(), f.Actor, f.Key.ID, in.settings(), keys.Match{})
 	if err != nil {
 		return named(err)
 	}
