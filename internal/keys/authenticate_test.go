@@ -299,6 +299,14 @@ func TestOwnKey(t *testing.T) {
 	if err != nil || got.ID != k.ID || got.Name != "mine" || len(got.Secrets) != 1 {
 		t.Errorf("an ordinary key: %+v, %v", got, err)
 	}
+	// It is told as of now: refilled, and without the secret that has ended.
+	h.update(k.ID, keys.KeySettings{Credits: keys.Some(&keys.CreditSettings{Remaining: keys.Some(int64(1)), Refill: keys.Some(&keys.RefillSettings{Amount: keys.Some(int64(9)), Every: keys.Some(keys.Rhythm{Every: keys.Daily})})})})
+	_, _, err = h.manager.RotateKey(t.Context(), h.root, k.ID, time.Hour)
+	h.ok(err)
+	h.pass(25 * time.Hour)
+	if got, err = h.manager.OwnKey(t.Context(), by); err != nil || len(got.Secrets) != 1 || got.Credits.Remaining != 9 {
+		t.Errorf("a day later: %d secrets, %+v, %v", len(got.Secrets), got.Credits, err)
+	}
 	if got, err = h.manager.OwnKey(t.Context(), h.root); err != nil || got.ID != h.root.ID || !got.Root {
 		t.Errorf("a root key: %+v, %v", got, err)
 	}

@@ -289,3 +289,18 @@ func TestSettingsOfWhatIsNotInMemory(t *testing.T) {
 		})
 	}
 }
+
+// TestSpentOfWhatHasJustGone asks what was spent from an account whose key has
+// gone since its row was read, which did not tell of it.
+func TestSpentOfWhatHasJustGone(t *testing.T) {
+	p := newPurse(t, keys.NewKey{})
+	if _, err := p.pay(5); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.DeleteKey(t.Context(), p.ws.ID, p.k.ID, func(*keys.Key) error { return nil }, p.event("key.delete")); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.balances.spent(p.k.AccountID, spentSum{}); got != (spentSum{own: 5}) {
+		t.Errorf("%+v, want the 5 that were spent", got)
+	}
+}

@@ -141,6 +141,9 @@ func TestLastUse(t *testing.T) {
 	wantUse(hour.Add(3 * time.Second))
 	r.Seen(rec, hour)
 	wantUse(hour.Add(3 * time.Second))
+	if rec.Tally() != nil {
+		t.Error("the record keeps a tally that is closed")
+	}
 	wantCount(t, s, rec, keys.Valid, 1)
 
 	for i := range 8 { // records of one secret that were read anew each time
